@@ -1,0 +1,43 @@
+# Tongluo: thin on purpose. `make help` explains; CI calls these and nothing else.
+
+BIN := .venv/bin
+PAGE := services/console/web
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev web demo doctor check test bench bench-latency clean
+
+help:  ## What can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install:  ## The environment from the lock
+	@deploy/bootstrap python
+
+install-dev:  ## The same with the tools of check and test
+	@deploy/bootstrap python --dev
+
+web:  ## The page, built only when its sources changed
+	@deploy/bootstrap page
+
+demo: install web  ## The whole way on this machine: gauge to loudspeaker (DEMO_FOR=60s ends by itself)
+	@exec $(BIN)/tongluo demo
+
+doctor: install  ## Look at every outside part
+	@$(BIN)/tongluo doctor
+
+check: install-dev  ## Style, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@deploy/bootstrap page-check
+
+test: install-dev web  ## Every test, against real servers
+	$(BIN)/pytest
+
+bench: bench-latency  ## Every benchmark
+
+bench-latency: install-dev web  ## From MQTT publish to webhook receipt
+	$(BIN)/python -m benchmarks.latency
+
+clean:  ## Remove what was built; data/ stays
+	rm -rf .venv .tools build $(PAGE)/dist $(PAGE)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

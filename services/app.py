@@ -1,0 +1,212 @@
+"""The composition root: what is started, in which order, from which settings. Read this first.
+
+Resources are nested (the last opened is the first closed); roles run side by side under one supervisor. Below this
+file nobody knows whether a part is embedded or far away.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services import embedded
+from services.console.accounts import ensure_admin
+from services.console.app import build
+from services.console.hub import Hub
+from services.console.room import Room
+from services.console.server import Server
+from services.ingest import recorder
+from services.ingest.mqtt import Broker
+from services.ingest.pipeline import Limits
+from services.ingest.service import Ingest
+from services.notify.desk import Desk
+from services.notify.outbox import Outbox
+from services.rules.catalogue import RainRule, load, words
+from services.rules.service import Rules
+from services.settings import ClockKind, Embedded, MqttAddress, PostgresDsn, Role, SameAsStore, Settings
+from tongluo.clock import Clock, EventClock, WallClock, wall_now
+from tongluo.errors import SettingsError
+from tongluo.log.port import Log
+from tongluo.log.postgres import PostgresLog, open_log, trimming
+from tongluo.postgres import Listener
+from tongluo.region import County
+from tongluo.store.engine import open_store
+from tongluo.store.migrate import migrate
+from tongluo.store.registry import register, registered
+from tongluo.supervise import Supervisor
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Field:
+    """Where ingest listens, and the port gateways connect to."""
+
+    broker: Broker
+    gateway_port: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the roles are made of."""
+
+    settings: Settings
+    log: PostgresLog
+    engine: AsyncEngine
+    listener: Listener
+    field: Field
+    county: County
+    clock: Clock
+    rules: tuple[RainRule, ...]
+
+    def described(self) -> County:
+        """The county as it is now."""
+        return self.county
+
+
+@dataclass(frozen=True)
+class Running:
+    """A program in operation, for who started it."""
+
+    settings: Settings
+    supervisor: Supervisor
+    log: Log
+    engine: AsyncEngine
+    field: Field
+    http_url: str
+    admin_password: str | None
+
+
+@asynccontextmanager
+async def start(settings: Settings, county: County | None, progress: Progress) -> AsyncIterator[Running]:
+    """Open everything, run the roles, and close everything at the end.
+
+    `county` is registered first; None takes the one registered before. Raises SettingsError, MissingPartError,
+    RuleError.
+    """
+    rules = load(settings.rules)
+    async with _database(settings, progress) as dsn:
+        progress("preparing the database")
+        await asyncio.to_thread(migrate, dsn)
+        listener = Listener(dsn)
+        async with open_store(dsn) as engine, open_log(_log_dsn(settings, dsn), listener) as log:
+            described = await _county(engine, county)
+            clock = await _clock(settings, engine)
+            password = await ensure_admin(engine, wall_now())
+            async with _field(settings, progress) as field:
+                parts = Parts(settings, log, engine, listener, field, described, clock, rules)
+                supervisor = Supervisor()
+                _add_workers(supervisor, parts)
+                http_url = _add_console(supervisor, parts)
+                progress("starting the roles")
+                async with supervisor.running():
+                    yield Running(settings, supervisor, log, engine, field, http_url, password)
+
+
+def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
+    """The roles in the order in which a reading meets them."""
+    roles, log, engine = parts.settings.roles, parts.log, parts.engine
+    supervisor.add("listener", parts.listener.run)
+    if Role.INGEST in roles:
+        limits = _limits(parts.settings)
+        supervisor.add("ingest", Ingest(parts.field.broker, log, parts.described, parts.clock, limits).run)
+    if Role.RECORD in roles:
+        supervisor.add("record readings", recorder.readings(log, engine).run)
+        supervisor.add("record quarantine", recorder.quarantine(log, engine).run)
+        supervisor.add("trim log", lambda pulse: trimming(log, pulse))
+    if Role.RULES in roles:
+        supervisor.add("rules", Rules(log, parts.rules).run)
+    if Role.NOTIFY in roles:
+        supervisor.add("desk", Desk(log, engine, parts.described).run)
+        supervisor.add("outbox", Outbox(engine, parts.listener).run)
+
+
+def _add_console(supervisor: Supervisor, parts: Parts) -> str:
+    """The duty room; returns its address, empty when this process does not serve it."""
+    settings = parts.settings
+    if Role.CONSOLE not in settings.roles:
+        return ""
+    hub = Hub(parts.engine, parts.listener, parts.described, parts.clock)
+    room = Room(
+        parts.engine,
+        parts.described,
+        parts.clock,
+        mode="event" if settings.clock is ClockKind.EVENT else "live",
+        rules=[words(rule) for rule in parts.rules],
+        readiness=supervisor.readiness,
+        admin_token=settings.admin_token,
+        hub=hub,
+    )
+    server = Server(build(room), hub, settings.http_host, settings.http_port)
+    supervisor.add("hub", hub.run)
+    supervisor.add("console", server.run)
+    return server.url
+
+
+@asynccontextmanager
+async def _database(settings: Settings, progress: Progress) -> AsyncIterator[str]:
+    match settings.store:
+        case Embedded():
+            folder = embedded.prepare_folder(settings.data)
+            progress(f"starting PostgreSQL in {folder / 'postgres'}")
+            async with embedded.in_thread(embedded.postgres(folder)) as dsn:
+                yield dsn
+        case PostgresDsn(dsn):
+            yield dsn
+
+
+@asynccontextmanager
+async def _field(settings: Settings, progress: Progress) -> AsyncIterator[Field]:
+    """The broker. It comes last: what a gateway sends before ingest has subscribed would go nowhere."""
+    match settings.mqtt:
+        case Embedded() if Role.INGEST in settings.roles:
+            folder = embedded.prepare_folder(settings.data)
+            progress(f"starting the MQTT broker on 127.0.0.1:{settings.mqtt_port}")
+            running = embedded.broker(folder, settings.mqtt_port, settings.embedded_v5_port)
+            async with embedded.in_thread(running) as found:
+                yield Field(Broker("127.0.0.1", found.port_v5, settings.mqtt_client), found.port)
+        case Embedded():
+            yield Field(Broker("", 0, ""), 0)
+        case MqttAddress(host, port, user, password):
+            yield Field(Broker(host, port, settings.mqtt_client, user, password), port)
+
+
+def _log_dsn(settings: Settings, store: str) -> str:
+    match settings.log:
+        case SameAsStore():
+            return store
+        case PostgresDsn(dsn):
+            return dsn
+
+
+async def _county(engine: AsyncEngine, given: County | None) -> County:
+    if given is not None:
+        await register(engine, given, wall_now())
+        return given
+    found = await registered(engine)
+    if found is None:
+        raise SettingsError(
+            "no county is registered yet: set TONGLUO_COUNTY to a folder with county.toml and divisions.csv"
+        )
+    return found
+
+
+async def _clock(settings: Settings, engine: AsyncEngine) -> Clock:
+    match settings.clock:
+        case ClockKind.WALL:
+            return WallClock()
+        case ClockKind.EVENT:
+            async with engine.connect() as connection:
+                newest: datetime | None = await connection.scalar(text("SELECT max(time) FROM latest"))
+            return EventClock(newest)
+
+
+def _limits(settings: Settings) -> Limits:
+    """In replay mode there is no wall to compare with."""
+    if settings.clock is ClockKind.EVENT:
+        return Limits(None, None)
+    return Limits(settings.future_limit, settings.past_limit)

@@ -1,0 +1,70 @@
+"""The duty room's HTTP face: the API, the stream, and the page."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.console import problems
+from services.console.api import alerts, health, quarantine, session, stations, stream, subscriptions
+from services.console.room import Room
+from tongluo import __version__
+
+_HEADERS = {
+    "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+
+
+def build(room: Room) -> FastAPI:
+    """The application over one room."""
+    app = FastAPI(
+        title="Tongluo",
+        version=__version__,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.room = room
+    problems.install(app)
+    app.include_router(health.router)
+    for part in (session, alerts, stations, subscriptions, quarantine, stream):
+        app.include_router(part.router, prefix="/api/v1")
+    app.add_middleware(_Headers)
+    _add_page(app)
+    return app
+
+
+class _Headers:
+    """Adds the security headers to every answer, streams included, without touching their bodies."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                if scope["path"].startswith("/api/"):
+                    headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+def _add_page(app: FastAPI) -> None:
+    dist = Path(str(files("services.console"))) / "web" / "dist"
+    if dist.is_dir():
+        app.mount("/", StaticFiles(directory=dist, html=True), name="page")
+        return
+
+    @app.get("/", include_in_schema=False)
+    async def unbuilt() -> PlainTextResponse:
+        return PlainTextResponse("The page has not been built: run `make web` and start again.\n", 503)

@@ -1,0 +1,181 @@
+"""The live stream: what changes in the store goes to every open page, in order, and can be resumed.
+
+Nothing is told from memory: the hub is woken by the store and reads what was committed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.console import words
+from tongluo.clock import Clock
+from tongluo.postgres import Listener, wait
+from tongluo.region import County
+from tongluo.store import changes
+from tongluo.supervise import Pulse
+from tongluo.wire import iso
+
+HEARTBEAT_S: Final = 5.0
+# Readings are shown at most this often; alerts at once.
+READINGS_EVERY_S: Final = 0.25
+# A page further behind than this fetches everything anew.
+RESUME_AT_MOST: Final = 500
+QUEUE_EVENTS: Final = 1000
+
+
+class StreamEvent(msgspec.Struct, frozen=True):
+    """One server-sent event; `id` only where a stream can resume after it."""
+
+    event: str
+    data: dict[str, Any]
+    id: int | None = None
+
+
+class Page:
+    """One open page's queue. A page that cannot keep up is told to start anew rather than fill the memory."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[StreamEvent | None] = asyncio.Queue(QUEUE_EVENTS)
+
+    def put(self, event: StreamEvent | None) -> None:
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            self._queue.put_nowait(StreamEvent("reset", {}) if event is not None else None)
+
+    async def get(self) -> StreamEvent | None:
+        """The next event; None when the stream ends."""
+        return await self._queue.get()
+
+
+class Hub:
+    """Reads the store's changes and hands them to the pages. Run `run` as a role."""
+
+    def __init__(
+        self, engine: AsyncEngine, listener: Listener, county: Callable[[], County], clock: Clock
+    ) -> None:
+        self._engine = engine
+        self._listener = listener
+        self._county = county
+        self._clock = clock
+        self._pages: set[Page] = set()
+        self._newest: datetime | None = None
+        self._shown: dict[tuple[str, str], datetime] = {}
+        self._closed = False
+
+    def open(self) -> Page:
+        page = Page()
+        self._pages.add(page)
+        if self._closed:
+            page.put(None)
+        return page
+
+    def leave(self, page: Page) -> None:
+        self._pages.discard(page)
+
+    def close(self) -> None:
+        """End every stream, so that the server can stop."""
+        self._closed = True
+        self._send(None)
+
+    async def run(self, pulse: Pulse) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_changes(pulse), name="hub changes")
+            group.create_task(self._follow_readings(), name="hub readings")
+            group.create_task(self._beat(), name="hub heartbeat")
+
+    async def since(self, last_id: int) -> list[StreamEvent] | None:
+        """The changes after `last_id`, or None when they are too many to tell one by one."""
+        events = await self._changes_after(last_id, RESUME_AT_MOST + 1)
+        return events if len(events) <= RESUME_AT_MOST else None
+
+    async def last_id(self) -> int:
+        async with self._engine.connect() as connection:
+            return int(await connection.scalar(text("SELECT coalesce(max(id), 0) FROM change")) or 0)
+
+    async def _follow_changes(self, pulse: Pulse) -> None:
+        last = await self.last_id()
+        async with self._listener.bell(changes.BELL) as bell:
+            pulse.beat()
+            while True:
+                bell.clear()
+                events = await self._changes_after(last, RESUME_AT_MOST)
+                for event in events:
+                    self._send(event)
+                    last = event.id or last
+                if not events:
+                    await wait(bell, HEARTBEAT_S)
+
+    async def _follow_readings(self) -> None:
+        async with self._listener.bell("readings") as bell:
+            while True:
+                bell.clear()
+                items = await self._new_readings()
+                if items:
+                    self._send(StreamEvent("readings", {"items": items}))
+                await asyncio.sleep(READINGS_EVERY_S)
+                await wait(bell, HEARTBEAT_S)
+
+    async def _beat(self) -> None:
+        while True:
+            beat = {"now": iso(self._clock.now()), "newest_reading": iso(self._newest)}
+            self._send(StreamEvent("heartbeat", beat))
+            await asyncio.sleep(HEARTBEAT_S)
+
+    async def _new_readings(self) -> list[dict[str, Any]]:
+        """What became newest since the last look: by record time, with an overlap for slow transactions."""
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(
+                text(
+                    "SELECT station, metric, time, value, quality FROM latest WHERE recorded > "
+                    "(SELECT coalesce(max(recorded), now()) FROM latest) - CAST(:overlap AS interval)"
+                ),
+                {"overlap": timedelta(seconds=10)},
+            )
+            found = list(rows.mappings())
+        items: list[dict[str, Any]] = []
+        for row in found:
+            if self._shown.get((row["station"], row["metric"])) == row["time"]:
+                continue
+            self._shown[row["station"], row["metric"]] = row["time"]
+            self._newest = max(self._newest or row["time"], row["time"])
+            items.append({**row, "time": iso(row["time"])})
+        return items
+
+    async def _changes_after(self, last_id: int, limit: int) -> list[StreamEvent]:
+        """One event a change; of several changes of one thing only the last, as each tells all there is."""
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(
+                text("SELECT id, alert, delivery FROM change WHERE id > :last ORDER BY id LIMIT :limit"),
+                {"last": last_id, "limit": limit},
+            )
+            newest = {(row.alert, row.delivery): int(row.id) for row in rows}
+            alerts = await connection.execute(
+                text("SELECT * FROM alert WHERE id = ANY(:ids)"), {"ids": [a for a, d in newest if d is None]}
+            )
+            deliveries = await connection.execute(
+                text(
+                    f"SELECT {words.DELIVERY_COLUMNS} FROM delivery d JOIN subscription s ON s.id = d.subscription "
+                    "WHERE d.id = ANY(:ids)"
+                ),
+                {"ids": [d for _, d in newest if d is not None]},
+            )
+            events = [
+                StreamEvent("alert", words.alert(row, self._county()), newest[row["id"], None])
+                for row in alerts.mappings()
+            ] + [
+                StreamEvent("delivery", words.delivery(row), newest[row["alert"], row["id"]])
+                for row in deliveries.mappings()
+            ]
+        return sorted(events, key=lambda event: event.id or 0)
+
+    def _send(self, event: StreamEvent | None) -> None:
+        for page in self._pages:
+            page.put(event)

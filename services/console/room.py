@@ -1,0 +1,57 @@
+"""What the duty room's handlers share, and who may enter."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.console import accounts
+from services.console.hub import Hub
+from services.console.problems import Problem
+from tongluo.clock import Clock, wall_now
+from tongluo.region import County
+
+COOKIE = "tongluo_session"
+
+
+@dataclass(frozen=True)
+class Room:
+    """Everything the handlers need; made once in services/app.py."""
+
+    engine: AsyncEngine
+    county: Callable[[], County]
+    clock: Clock
+    mode: str
+    rules: Sequence[dict[str, Any]]
+    readiness: Callable[[], dict[str, Any]]
+    admin_token: str | None = None
+    hub: Hub = field(kw_only=True)
+    logins: accounts.LoginLimit = field(default_factory=accounts.LoginLimit)
+
+
+def room_of(request: Request) -> Room:
+    room: Room = request.app.state.room
+    return room
+
+
+InRoom = Annotated[Room, Depends(room_of)]
+
+
+async def enter(request: Request, room: InRoom) -> accounts.Account:
+    """The account behind a request: a bearer token for programs, a session cookie for the page."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        if room.admin_token and secrets.compare_digest(token.strip().encode(), room.admin_token.encode()):
+            return accounts.Account("admin-token", "admin")
+        raise Problem(401, "this bearer token is not valid", headers={"www-authenticate": "Bearer"})
+    cookie = request.cookies.get(COOKIE)
+    account = await accounts.of_session(room.engine, cookie, wall_now()) if cookie else None
+    if account is None:
+        raise Problem(401, "log in first: POST /api/v1/session", headers={"www-authenticate": "Bearer"})
+    return account
+
+
+Entered = Annotated[accounts.Account, Depends(enter)]

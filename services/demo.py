@@ -1,0 +1,172 @@
+"""`tongluo demo`: the whole way on one machine, from a simulated gauge to a township's loudspeaker."""
+
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import text
+
+from services import counties, embedded
+from services.app import Running, start
+from services.settings import ClockKind, Settings
+from tongluo.clock import wall_now
+
+LOUDSPEAKER: Final = "demo"
+_STOP_S: Final = 5.0
+
+
+class Say:
+    """Progress on the terminal, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._started_s = time.monotonic()
+
+    def __call__(self, words: str) -> None:
+        print(f"[{time.monotonic() - self._started_s:5.1f} s] {words}", flush=True)  # noqa: T201 - a terminal program
+
+
+async def demo(settings: Settings, run_for_s: float | None) -> None:
+    """Run until cancelled or for `run_for_s` seconds."""
+    say = Say()
+    county = counties.from_folder(settings.county) if settings.county else counties.demonstration()
+    try:
+        async with start(settings, county, say) as running:
+            await running.supervisor.ready()
+            async with _loudspeaker(running), _simulator(running):
+                _welcome(say, running)
+                await _until_over(say, running, run_for_s)
+    finally:
+        say("stopped")
+
+
+async def _until_over(say: Say, running: Running, run_for_s: float | None) -> None:
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(_tell_first_reading(say, running), name="first reading")
+        if run_for_s is None:
+            await asyncio.Event().wait()
+        else:
+            await asyncio.sleep(run_for_s)
+            say(f"{run_for_s:.0f} s are over (DEMO_FOR): stopping")
+            watching.cancel()
+
+
+async def _tell_first_reading(say: Say, running: Running) -> None:
+    pulse = running.supervisor.pulses["record readings"]
+    await pulse.counted("readings", 1)
+    say("the first readings are in")
+
+
+def _welcome(say: Say, running: Running) -> None:
+    data = running.settings.data.resolve()
+    if running.admin_password is not None:
+        login = f"account admin, password {running.admin_password}   (shown only this once)"
+    else:
+        login = "account admin, with the password shown at the first start (forgotten: tongluo password)"
+    say("ready")
+    event_mode = running.settings.clock is ClockKind.EVENT
+    lines = [
+        "",
+        f"  铜锣 Tongluo     {running.http_url}",
+        f"  log in           {login}",
+        f"  data             {data}",
+        f"  gateways (MQTT)  127.0.0.1:{running.field.gateway_port} (3.1.1), :{running.field.broker.port} (5), "
+        "anonymous, loopback only",
+        "",
+        "  send a reading of your own:",
+        f"    {_example(running)}",
+        "",
+        "  Replay mode: now is the newest event time seen; no simulator, waiting for outside input."
+        if event_mode
+        else "  A simulated storm is on its way. Coordinates, stations and rain are invented.",
+        "  Ctrl-C stops everything; the data stay.",
+        "",
+    ]
+    print("\n".join(lines), flush=True)  # noqa: T201
+
+
+def _example(running: Running) -> str:
+    zone = "" if running.settings.clock is ClockKind.WALL else "  # any time: now follows it"
+    return (
+        f"mosquitto_pub -p {running.field.gateway_port} -q 1 -t tongluo/v1/QT-GW-101/readings -m "
+        f'\'{{"station":"QT-R-001","metric":"rain","time":"\'$(date -Iseconds)\'","value":0.5}}\'{zone}'
+    )
+
+
+@asynccontextmanager
+async def _loudspeaker(running: Running) -> AsyncIterator[None]:
+    """A township's broadcast system, subscribed by webhook, as a program of its own."""
+    home = embedded.prepare_folder(running.settings.data / "demo")
+    port = embedded.free_port()
+    secret = _secret(home / "loudspeaker.secret")
+    await _subscribe(running, f"http://127.0.0.1:{port}/hook", secret.read_text())
+    arguments = ["--listen", f"127.0.0.1:{port}", "--secret-file", str(secret), "--name", _township(running)]
+    async with _child("sensors.loudspeaker", arguments):
+        yield
+
+
+def _township(running: Running) -> str:
+    return "青田县应急广播（演示）"
+
+
+def _secret(file: Path) -> Path:
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text("whsec_" + b64encode(secrets.token_bytes(32)).decode())
+    return file
+
+
+async def _subscribe(running: Running, url: str, secret: str) -> None:
+    async with running.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO subscription (id, name, url, secret, hazards, min_level, areas, enabled, created) "
+                "VALUES (:id, :name, :url, :secret, '{}', 'blue', '{}', true, :now) "
+                "ON CONFLICT (id) DO UPDATE SET url = excluded.url, secret = excluded.secret, enabled = true"
+            ),
+            {"id": LOUDSPEAKER, "name": _township(running), "url": url, "secret": secret, "now": wall_now()},
+        )
+
+
+@asynccontextmanager
+async def _simulator(running: Running) -> AsyncIterator[None]:
+    """The field, unless somebody else feeds us in replay mode."""
+    if running.settings.clock is ClockKind.EVENT:
+        yield
+        return
+    memory = embedded.prepare_folder(running.settings.data / "demo") / "simulator.json"
+    arguments = ["--broker", f"127.0.0.1:{running.field.gateway_port}", "--memory", str(memory)]
+    async with _child("sensors.simulator", arguments):
+        yield
+
+
+@asynccontextmanager
+async def _child(module: str, arguments: list[str]) -> AsyncIterator[None]:
+    """A program beside us that ends with us, however we end: it watches its standard input."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        "--die-with-parent",
+        stdin=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        yield
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()

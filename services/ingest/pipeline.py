@@ -1,0 +1,215 @@
+"""From bytes to readings: the steps, in order, as data. Pure: no I/O, no clock; `now` comes in with the context."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from services.ingest import units
+from services.ingest.decoders import native
+from services.ingest.mqtt import Message
+from services.ingest.observation import Observation, Refused
+from tongluo.reading import METRICS, Quality, Reading, Refusal
+from tongluo.region import County, Station
+
+MAX_PAYLOAD_BYTES: Final = 512 * 1024
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How far from now a reading's time may lie; None means unlimited (replay mode)."""
+
+    future: timedelta | None
+    past: timedelta | None
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What the steps need to know about the world."""
+
+    county: County
+    now: datetime
+    limits: Limits
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A reading in the making."""
+
+    gateway: str
+    observation: Observation
+    station: Station | None = None
+    value: float = 0.0
+    quality: Quality = Quality.GOOD
+
+
+Step = Callable[[Draft, Context], Draft | Refused]
+Decoder = Callable[[bytes], Iterator[Observation | Refused]]
+
+DECODERS: Final[dict[str, Decoder]] = {"readings": native.decode}
+
+# Topics of the contract that carry no observation: other parts of the program listen to them.
+NOT_OBSERVATIONS: Final = frozenset({"status", "commands"})
+
+
+def place(draft: Draft, context: Context) -> Draft | Refused:
+    """Find the station, and check that this gateway speaks for it."""
+    seen = draft.observation
+    station = context.county.stations.get(seen.station)
+    if station is None:
+        return _refuse(
+            draft,
+            "unknown_station",
+            f"测站 {seen.station[:64]} 未登记；请先登记，再重新入队",
+            f"station {seen.station[:64]} is not registered; register it, then requeue",
+        )
+    if station.gateway != draft.gateway:
+        return _refuse(
+            draft,
+            "foreign_station",
+            f"测站 {station.id} 属于网关 {station.gateway}，网关 {draft.gateway[:64]} 无权代报",
+            f"station {station.id} belongs to gateway {station.gateway}; "
+            f"gateway {draft.gateway[:64]} may not speak for it",
+        )
+    return msgspec.structs.replace(draft, station=station, value=seen.value)
+
+
+def know_metric(draft: Draft, context: Context) -> Draft | Refused:
+    """Only metrics of the contract, and only those the station is registered to measure."""
+    metric, station = draft.observation.metric, _station(draft)
+    if metric not in METRICS:
+        return _refuse(
+            draft,
+            "unknown_metric",
+            f"未知指标 {metric[:64]}；可用：{'、'.join(METRICS)}",
+            f"unknown metric {metric[:64]}; known are {', '.join(METRICS)}",
+        )
+    if metric not in station.metrics:
+        return _refuse(
+            draft,
+            "metric_not_registered",
+            f"测站 {station.id} 未登记指标 {metric}（已登记：{'、'.join(station.metrics)}）",
+            f"station {station.id} is not registered to measure {metric} (it is for {', '.join(station.metrics)})",
+        )
+    return draft
+
+
+def check_time(draft: Draft, context: Context) -> Draft | Refused:
+    """A clock far ahead or a year behind cannot be judged; the bytes are kept until somebody has looked."""
+    time, now, limits = draft.observation.time, context.now, context.limits
+    if limits.future is not None and time > now + limits.future:
+        return _refuse(
+            draft,
+            "future_time",
+            f"时间 {time.isoformat()} 比现在 {now:%Y-%m-%dT%H:%M:%SZ} 超前 {_span(time - now)}，请校准网关时钟",
+            f"time {time.isoformat()} is {_span(time - now)} ahead of now ({now:%Y-%m-%dT%H:%M:%SZ}); "
+            "set the gateway's clock",
+        )
+    if limits.past is not None and time < now - limits.past:
+        return _refuse(
+            draft,
+            "past_time",
+            f"时间 {time.isoformat()} 比现在 {now:%Y-%m-%dT%H:%M:%SZ} 落后 {_span(now - time)}，请校准网关时钟",
+            f"time {time.isoformat()} is {_span(now - time)} behind now ({now:%Y-%m-%dT%H:%M:%SZ}); "
+            "set the gateway's clock",
+        )
+    return draft
+
+
+def convert_unit(draft: Draft, context: Context) -> Draft | Refused:
+    """The metric's own unit from here on."""
+    seen = draft.observation
+    if seen.unit is None:
+        return draft
+    own = METRICS[seen.metric].unit
+    value = units.convert(seen.value, seen.unit, own)
+    if value is None:
+        known = units.known(own)
+        return _refuse(
+            draft,
+            "unknown_unit",
+            f"{seen.metric} 的单位 {seen.unit[:32]} 无法换算为 {own}；可用：{'、'.join(known)}",
+            f"unit {seen.unit[:32]} of {seen.metric} cannot be converted to {own}; known are {', '.join(known)}",
+        )
+    return msgspec.structs.replace(draft, value=value)
+
+
+def flag_range(draft: Draft, context: Context) -> Draft | Refused:
+    """An implausible value is kept and shown, but flagged so that it never raises an alert."""
+    metric = METRICS[draft.observation.metric]
+    if metric.lowest <= draft.value <= metric.highest:
+        return draft
+    return msgspec.structs.replace(draft, quality=Quality.OUT_OF_RANGE)
+
+
+STEPS: Final[tuple[Step, ...]] = (place, know_metric, check_time, convert_unit, flag_range)
+
+
+def read(message: Message, context: Context) -> Iterator[Reading | Refusal]:
+    """Everything one message holds: readings to be logged, and refusals to be quarantined."""
+    gateway, found = _open(message)
+    for item in found:
+        outcome = item if isinstance(item, Refused) else _through(Draft(gateway, item), context)
+        if isinstance(outcome, Refused):
+            yield Refusal(gateway, message.topic, message.received, outcome.code, outcome.reason, outcome.raw)
+        else:
+            yield _finish(outcome)
+
+
+def _through(draft: Draft, context: Context) -> Draft | Refused:
+    for step in STEPS:
+        outcome = step(draft, context)
+        if isinstance(outcome, Refused):
+            return outcome
+        draft = outcome
+    return draft
+
+
+def _open(message: Message) -> tuple[str, Iterator[Observation | Refused]]:
+    """The gateway a message's topic names, and what its decoder finds in it."""
+    parts = message.topic.split("/")
+    gateway, kind = (parts[2], parts[3]) if len(parts) == 4 else ("", message.topic)
+    if kind in NOT_OBSERVATIONS:
+        return gateway, iter(())
+    if len(message.payload) > MAX_PAYLOAD_BYTES:
+        size = len(message.payload)
+        reason = (
+            f"报文 {size} 字节，上限 {MAX_PAYLOAD_BYTES}；请分批发送 · "
+            f"the message has {size} bytes, at most {MAX_PAYLOAD_BYTES} are taken; send it in parts"
+        )
+        return gateway, iter((Refused("too_large", reason, message.payload),))
+    decoder = DECODERS.get(kind)
+    if decoder is None:
+        reason = (
+            f"主题 {message.topic[:128]} 不在约定之内；观测值发往 tongluo/v1/{{gw}}/readings · "
+            f"topic {message.topic[:128]} is not part of the contract; readings go to tongluo/v1/{{gw}}/readings"
+        )
+        return gateway, iter((Refused("unknown_topic", reason, message.payload),))
+    return gateway, decoder(message.payload)
+
+
+def _finish(draft: Draft) -> Reading:
+    seen, station = draft.observation, _station(draft)
+    return Reading(
+        station=station.id,
+        metric=seen.metric,
+        time=seen.time,
+        value=draft.value,
+        site=station.site,
+        gateway=draft.gateway,
+        quality=draft.quality,
+        seq=seen.seq,
+    )
+
+
+def _station(draft: Draft) -> Station:
+    if draft.station is None:
+        raise AssertionError("place() comes first in STEPS")
+    return draft.station
+
+
+def _refuse(draft: Draft, code: str, zh: str, en: str) -> Refused:
+    return Refused(code, f"{zh} · {en}", draft.observation.raw)
+
+
+def _span(delta: timedelta) -> str:
+    days = delta.total_seconds() / 86_400
+    return f"{days:.1f} d" if days >= 1 else f"{delta.total_seconds() / 60:.0f} min"

@@ -1,0 +1,59 @@
+"""The ingest role: messages in, readings and refusals to the log, and only then the acknowledgement."""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from services.ingest import pipeline
+from services.ingest.mqtt import Broker, Message, subscribe
+from tongluo import wire
+from tongluo.clock import Clock
+from tongluo.log.port import Entry, Log
+from tongluo.reading import Reading
+from tongluo.region import County
+from tongluo.supervise import Pulse
+from tongluo.topics import QUARANTINE, READINGS
+
+logger = logging.getLogger(__name__)
+
+FILTERS: Final = ("tongluo/v1/+/+",)
+BATCH_MESSAGES: Final = 500
+
+
+class Ingest:
+    """Reads the field until cancelled. `county` is asked anew for every batch, so that changes count at once."""
+
+    def __init__(
+        self, broker: Broker, log: Log, county: Callable[[], County], clock: Clock, limits: pipeline.Limits
+    ) -> None:
+        self._broker = broker
+        self._log = log
+        self._county = county
+        self._clock = clock
+        self._limits = limits
+
+    async def run(self, pulse: Pulse) -> None:
+        """Raises OSError when the broker is away; the supervisor starts us again and the broker redelivers."""
+        async with subscribe(self._broker, FILTERS) as field:
+            pulse.beat("subscribed")
+            while True:
+                messages = await field.batch(BATCH_MESSAGES)
+                await self._log.append(self._entries(messages))
+                # Only now is it safe with us: a crash before this line makes the broker send it again.
+                field.acknowledge(messages)
+                pulse.count("messages", len(messages))
+
+    def _entries(self, messages: list[Message]) -> list[Entry]:
+        entries: list[Entry] = []
+        for message in messages:
+            context = pipeline.Context(self._county(), self._clock.now(), self._limits)
+            for outcome in pipeline.read(message, context):
+                if isinstance(outcome, Reading):
+                    self._clock.observe(outcome.time)
+                    entries.append(Entry(READINGS, outcome.site, wire.READING.encode(outcome), outcome.time))
+                else:
+                    logger.info("quarantined from %s: %s", outcome.gateway or "?", outcome.reason)
+                    entries.append(
+                        Entry(QUARANTINE, outcome.gateway, wire.REFUSAL.encode(outcome), outcome.received)
+                    )
+        return entries

@@ -1,0 +1,211 @@
+"""The desk: findings become alerts, alerts become reports, reports become deliveries, all in one transaction.
+
+In this release every report is released at once; the duty officer's release will stand here, between report and
+delivery.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import insert, select, text
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.notify import report
+from services.notify.subscribers import Subscription, wanted
+from tongluo import wire
+from tongluo.alert import Alert, transition
+from tongluo.clock import wall_now
+from tongluo.finding import Finding, Level
+from tongluo.log.port import Log, Stored
+from tongluo.region import County
+from tongluo.store import changes, tables
+from tongluo.store.consume import StoreConsumer
+from tongluo.store.engine import ring
+from tongluo.supervise import Pulse
+from tongluo.topics import FINDINGS
+
+GROUP: Final = "desk"
+OUTBOX_BELL: Final = "outbox"
+# Small, so that the first alerts of a county-wide storm are told before the last are stored.
+BATCH_FINDINGS: Final = 100
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One transition: the alert before and after."""
+
+    before: Alert | None
+    after: Alert
+
+    @property
+    def level_from(self) -> Level | None:
+        return self.before.level if self.before is not None and self.before.open else None
+
+
+class Desk:
+    """Applies findings until cancelled."""
+
+    def __init__(self, log: Log, engine: AsyncEngine, county: Callable[[], County]) -> None:
+        self._log = log
+        self._engine = engine
+        self._county = county
+
+    async def run(self, pulse: Pulse) -> None:
+        consumer = StoreConsumer(
+            self._log, self._engine, GROUP, FINDINGS, self._apply, batch_size=BATCH_FINDINGS
+        )
+        await consumer.run(pulse)
+
+    async def _apply(self, connection: AsyncConnection, entries: Sequence[Stored]) -> None:
+        findings = [wire.FINDING.decode(entry.value) for entry in entries]
+        steps = walk(await _current(connection, findings), findings)
+        if not steps:
+            return
+        now, county = wall_now(), self._county()
+        await _write_alerts(connection, steps, county)
+        await _write_reports(connection, steps, county, now)
+        await _write_deliveries(connection, steps, county, now)
+        await ring(connection, OUTBOX_BELL)
+        await changes.note(connection, [changes.Change(step.after.id) for step in steps], now)
+
+
+def walk(current: dict[tuple[str, str], Alert], findings: Iterable[Finding]) -> list[Step]:
+    """Apply findings in order to the alerts they are about; findings that change nothing leave no step."""
+    alerts = dict(current)
+    steps: list[Step] = []
+    for finding in findings:
+        before = alerts.get((finding.hazard, finding.site))
+        after = transition(before, finding)
+        if after is not None:
+            alerts[finding.hazard, finding.site] = after
+            steps.append(Step(before, after))
+    return steps
+
+
+async def _current(connection: AsyncConnection, findings: Sequence[Finding]) -> dict[tuple[str, str], Alert]:
+    """The newest alert of each site concerned, its row locked until the transaction ends."""
+    sites = sorted({finding.site for finding in findings})
+    newest = (
+        select(tables.alert.c.id)
+        .distinct(tables.alert.c.hazard, tables.alert.c.site)
+        .where(tables.alert.c.site.in_(sites))
+        .order_by(tables.alert.c.hazard, tables.alert.c.site, tables.alert.c.onset.desc())
+    )
+    rows = await connection.execute(
+        select(tables.alert)
+        .where(tables.alert.c.id.in_(newest))
+        .order_by(tables.alert.c.id)
+        .with_for_update()
+    )
+    return {(row["hazard"], row["site"]): as_alert(row) for row in rows.mappings()}
+
+
+def as_alert(row: Any) -> Alert:
+    """An alert from its row."""
+    return msgspec.convert({name: row[name] for name in Alert.__struct_fields__}, Alert)
+
+
+async def _write_alerts(connection: AsyncConnection, steps: Sequence[Step], county: County) -> None:
+    last = {step.after.id: step.after for step in steps}
+    rows = [_alert_row(alert, county) for _, alert in sorted(last.items())]
+    statement = upsert(tables.alert)
+    moving = {
+        name: statement.excluded[name]
+        for name in ("level", "peak", "state", "updated", "report_no", "evidence", "headline")
+    }
+    await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=moving), rows)
+
+
+def _alert_row(alert: Alert, county: County) -> dict[str, Any]:
+    row = msgspec.to_builtins(alert, builtin_types=(datetime,))
+    row["headline"] = msgspec.to_builtins(report.headline(alert, report.subject(county, alert.site)))
+    row["evidence"] = msgspec.to_builtins(alert.evidence)
+    return dict(row)
+
+
+async def _write_reports(
+    connection: AsyncConnection, steps: Sequence[Step], county: County, now: datetime
+) -> None:
+    await connection.execute(
+        insert(tables.report),
+        [
+            {
+                "alert": step.after.id,
+                "no": step.after.report_no,
+                "time": step.after.updated,
+                "transition": str(step.after.state),
+                "level_from": step.level_from.value if step.level_from else None,
+                "level_to": step.after.level.value if step.after.level else None,
+                "evidence": msgspec.to_builtins(step.after.evidence),
+                "headline": msgspec.to_builtins(
+                    report.headline(step.after, report.subject(county, step.after.site))
+                ),
+                "recorded": now,
+            }
+            for step in steps
+        ],
+    )
+
+
+async def _write_deliveries(
+    connection: AsyncConnection, steps: Sequence[Step], county: County, now: datetime
+) -> None:
+    subscriptions = await _subscriptions(connection)
+    told = await _told(connection, {step.after.id for step in steps})
+    rows: list[dict[str, Any]] = []
+    for step in steps:
+        alert, about = step.after, report.subject(county, step.after.site)
+        said = report.body(alert, about)
+        for subscription in subscriptions:
+            if not wanted(subscription, alert, about.division, known=(alert.id, subscription.id) in told):
+                continue
+            told.add((alert.id, subscription.id))
+            rows.append(_delivery_row(alert, subscription, said, now))
+    if not rows:
+        return
+    # A report still waiting for its next attempt gives way: a red must not wait behind a late orange.
+    await connection.execute(
+        text(
+            "UPDATE delivery d SET state = 'superseded' "
+            "FROM unnest(CAST(:alerts AS text[]), CAST(:subscriptions AS text[])) AS n(alert, subscription) "
+            "WHERE d.alert = n.alert AND d.subscription = n.subscription AND d.state = 'pending' AND d.attempts > 0"
+        ),
+        {"alerts": [row["alert"] for row in rows], "subscriptions": [row["subscription"] for row in rows]},
+    )
+    await connection.execute(insert(tables.delivery), rows)
+
+
+def _delivery_row(alert: Alert, subscription: Subscription, said: bytes, now: datetime) -> dict[str, Any]:
+    return {
+        "id": delivery_id(alert, subscription.id),
+        "subscription": subscription.id,
+        "alert": alert.id,
+        "report_no": alert.report_no,
+        "body": said,
+        "state": "pending",
+        "attempts": 0,
+        "due": now,
+        "created": now,
+    }
+
+
+def delivery_id(alert: Alert, subscription: str) -> str:
+    """(report, recipient, channel): the `webhook-id`, the same over every attempt and every replay."""
+    return f"{alert.id}-{alert.report_no}-{subscription}"
+
+
+async def _subscriptions(connection: AsyncConnection) -> list[Subscription]:
+    columns = [tables.subscription.c[name] for name in Subscription.__struct_fields__]
+    rows = await connection.execute(select(*columns).where(tables.subscription.c.enabled).order_by("id"))
+    return [msgspec.convert(dict(row), Subscription) for row in rows.mappings()]
+
+
+async def _told(connection: AsyncConnection, alerts: set[str]) -> set[tuple[str, str]]:
+    """Who has been told of which of these alerts before."""
+    rows = await connection.execute(
+        text("SELECT DISTINCT alert, subscription FROM delivery WHERE alert = ANY(:alerts)"),
+        {"alerts": sorted(alerts)},
+    )
+    return {(row[0], row[1]) for row in rows}

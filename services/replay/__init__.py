@@ -1,0 +1,1 @@
+"""Feeding a recorded series through MQTT, as if the gauges spoke again."""

@@ -1,0 +1,200 @@
+"""Settings: TONGLUO_* variables and a TOML file, read once at the door into closed types."""
+
+import enum
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from tongluo.errors import SettingsError
+
+PREFIX: Final = "TONGLUO_"
+
+
+class ClockKind(enum.StrEnum):
+    WALL = "wall"
+    EVENT = "event"
+
+
+class Role(enum.StrEnum):
+    INGEST = "ingest"
+    RECORD = "record"
+    RULES = "rules"
+    NOTIFY = "notify"
+    CONSOLE = "console"
+
+
+class Embedded(msgspec.Struct, frozen=True):
+    """The part is started by us, on this machine."""
+
+
+class PostgresDsn(msgspec.Struct, frozen=True):
+    """A running PostgreSQL."""
+
+    dsn: str
+
+
+class MqttAddress(msgspec.Struct, frozen=True):
+    """A running MQTT 5 broker."""
+
+    host: str
+    port: int
+    user: str | None = None
+    password: str | None = None
+
+
+class SameAsStore(msgspec.Struct, frozen=True):
+    """The log lives in the store's database."""
+
+
+def _store(value: Any) -> Any:
+    if value == "embedded":
+        return Embedded()
+    if isinstance(value, str) and value.startswith(("postgresql://", "postgres://")):
+        return PostgresDsn(value)
+    raise ValueError("must be 'embedded' or a DSN such as postgresql://user:password@host/database")
+
+
+def _log(value: Any) -> Any:
+    if value == "store":
+        return SameAsStore()
+    if isinstance(value, str) and value.startswith(("postgresql://", "postgres://")):
+        return PostgresDsn(value)
+    raise ValueError(
+        "must be 'store' (the store's database) or a DSN such as postgresql://user:password@host/database"
+    )
+
+
+def _mqtt(value: Any) -> Any:
+    if value == "embedded":
+        return Embedded()
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme != "mqtt" or not parts.hostname:
+        raise ValueError("must be 'embedded' or an address such as mqtt://user:password@host:1883")
+    return MqttAddress(
+        parts.hostname,
+        parts.port or 1883,
+        unquote(parts.username) if parts.username else None,
+        unquote(parts.password) if parts.password else None,
+    )
+
+
+def _roles(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    known = [role.value for role in Role]
+    named = [name.strip() for name in value.split(",") if name.strip()]
+    unknown = [name for name in named if name not in known]
+    if unknown or not named:
+        raise ValueError(f"unknown role {', '.join(unknown) or '(none)'}; known are {', '.join(known)}")
+    return frozenset(Role(name) for name in named)
+
+
+def _span(value: Any) -> Any:
+    found = re.fullmatch(r"([0-9]{1,6})([smhd])", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a duration such as 30s, 10m, 6h or 60d")
+    return timedelta(**{{"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]: int(found[1])})
+
+
+def _folder(path: Path) -> Path:
+    return path.expanduser()
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Store = Annotated[Embedded | PostgresDsn, BeforeValidator(_store)]
+LogPlace = Annotated[SameAsStore | PostgresDsn, BeforeValidator(_log)]
+Mqtt = Annotated[Embedded | MqttAddress, BeforeValidator(_mqtt)]
+Span = Annotated[timedelta, BeforeValidator(_span)]
+Folder = Annotated[Path, AfterValidator(_folder)]
+
+
+class Settings(BaseModel):
+    """Every setting, with what a machine for itself needs as the default. `docs/settings.md` explains each."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True
+    )
+
+    data: Folder = Path("data")
+    store: Store = "embedded"  # type: ignore[assignment]
+    log: LogPlace = "store"  # type: ignore[assignment]
+    mqtt: Mqtt = "embedded"  # type: ignore[assignment]
+    mqtt_port: Port = 1883
+    mqtt5_port: Port | None = None
+    mqtt_client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo-ingest"
+    http_host: str = "127.0.0.1"
+    http_port: Port = 8080
+    roles: Annotated[frozenset[Role], BeforeValidator(_roles)] = frozenset(Role)
+    clock: ClockKind = ClockKind.WALL
+    county: Folder | None = None
+    rules: Folder | None = None
+    future_limit: Span = "10m"  # type: ignore[assignment]
+    past_limit: Span = "60d"  # type: ignore[assignment]
+    admin_token: Annotated[str, Field(min_length=16)] | None = None
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "warning"
+
+    @property
+    def embedded_v5_port(self) -> int:
+        """The embedded broker's MQTT 5 port: beside the 3.1.1 port unless set."""
+        return self.mqtt5_port if self.mqtt5_port is not None else self.mqtt_port + 1
+
+
+def read_settings(
+    config: Path | None = None, environment: Mapping[str, str] | None = None, **overrides: Any
+) -> Settings:
+    """Settings from a TOML file, over it the environment, over it the command line.
+
+    `TONGLUO_X_FILE` names a file that holds the value of X, for secrets. Raises SettingsError with every fault.
+    """
+    given = {**_from_file(config), **_from_environment(environment or os.environ), **overrides}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        faults = [
+            f"{PREFIX}{'_'.join(str(p) for p in f['loc'][:1]).upper()}: {_fault(f)}" for f in error.errors()
+        ]
+        raise SettingsError(
+            "the settings are not usable:\n" + "\n".join(f"  - {f}" for f in faults)
+        ) from error
+
+
+def _fault(fault: Any) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return (
+        "there is no such setting"
+        if fault["type"] == "extra_forbidden"
+        else f"{message}, got {fault['input']!r}"
+    )
+
+
+def _from_file(config: Path | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    try:
+        return tomllib.loads(config.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"cannot read the settings file {config}: {error}") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name.endswith("_file"):
+            try:
+                given[name.removesuffix("_file")] = Path(value).read_text("utf-8").strip()
+            except (OSError, ValueError) as error:
+                raise SettingsError(f"{variable}: cannot read {value}: {error}") from error
+        elif value != "":
+            given[name] = value
+    return given

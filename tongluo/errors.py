@@ -1,0 +1,70 @@
+"""The error tree: an error names the thing and the mend, and its class says who may try again.
+
+TongluoError
+├── SettingsError      the operator: correct the setting named in the message, then start again
+├── MissingPartError   the operator: install, free or start the outside part named in the message
+├── CountyError        the operator: every fault of a county description at once, one a line
+├── RuleError          the engineer: every fault of a rule file at once; the running rules stay
+├── WireError          nobody: the bytes are not ours or are of a newer version
+├── Fenced             the consumer: another member owns the partition now; join again
+└── DeliveryError      the outbox, unless `permanent`
+"""
+
+from collections.abc import Sequence
+
+
+class TongluoError(Exception):
+    """Base of everything Tongluo raises on purpose."""
+
+
+class SettingsError(TongluoError):
+    """One or more settings are wrong; the message lists each with its variable."""
+
+
+class MissingPartError(TongluoError):
+    """Something outside (port, folder, server, tool) is not as needed; the message says how to mend it."""
+
+
+class _Listed(TongluoError):
+    """An error that carries every fault found, so that the reader mends them in one go."""
+
+    def __init__(self, source: str, faults: Sequence[str]) -> None:
+        self.source = source
+        self.faults = tuple(faults)
+        super().__init__(f"{source}:\n" + "\n".join(f"  - {fault}" for fault in faults))
+
+
+class CountyError(_Listed):
+    """A county description that cannot be used."""
+
+
+class RuleError(_Listed):
+    """A rule file that cannot be used."""
+
+
+class WireError(TongluoError):
+    """Bytes that are not a record of ours."""
+
+
+class Fenced(TongluoError):
+    """The commit came from a member that no longer owns the partition; nothing was written."""
+
+
+class DeliveryError(TongluoError):
+    """A channel could not hand over a report.
+
+    `permanent` says that trying again is useless; `retry_after_s` is the receiver's own wish.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        permanent: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s

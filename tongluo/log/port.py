@@ -1,0 +1,129 @@
+"""The event log as a port: what every backend promises, and the words in which it is used.
+
+Promises (tests/contracts/test_log.py binds every backend to them by these numbers):
+
+ 1. `append` returns only when the entries are durable, all of them or none.
+ 2. Entries with one key keep their order.
+ 3. A group's members share the partitions, each partition having one owner; none is left out.
+ 4. When a member dies or hangs, the others take over its partitions.
+ 5. What is not committed comes again, to whoever owns the partition then.
+ 6. `commit` is atomic: outputs, snapshots and positions are all written or none.
+ 7. A member that no longer owns a partition cannot commit for it: it gets `Fenced`.
+ 8. A batch is bounded; a slow consumer holds back nobody but itself.
+ 9. Reading can start again from a point in event time.
+10. Groups do not disturb each other.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from tongluo.topics import Topic
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Something to append. `time` is its event time; entries of one `key` keep their order."""
+
+    topic: Topic
+    key: str
+    value: bytes
+    time: datetime
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """An entry as it stands in the log."""
+
+    partition: int
+    offset: int
+    key: str
+    value: bytes
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """State of one partition after every entry below `offset`."""
+
+    offset: int
+    value: bytes
+
+
+class Assigned(msgspec.Struct, frozen=True):
+    """These partitions are now mine; each is read from its committed position unless I `seek`."""
+
+    partitions: tuple[int, ...]
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """These partitions are no longer mine."""
+
+    partitions: tuple[int, ...]
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Entries in order within each partition; never empty."""
+
+    entries: tuple[Stored, ...]
+
+    def positions(self) -> dict[int, int]:
+        """The position after this batch, by partition."""
+        return {entry.partition: entry.offset + 1 for entry in self.entries}
+
+
+Event = Assigned | Revoked | Batch
+
+
+class Consumer(Protocol):
+    """One member of a group, reading one topic."""
+
+    async def next(self, timeout_s: float) -> Event | None:
+        """The next thing that happened, or None after `timeout_s` seconds of quiet."""
+        ...
+
+    async def committed(self, partition: int) -> int:
+        """The group's committed position: the offset of the next entry to process (0 at first)."""
+        ...
+
+    async def snapshot(self, partition: int) -> Snapshot | None:
+        """The newest committed snapshot of the group's state for a partition."""
+        ...
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Read an owned partition from `offset` on."""
+        ...
+
+    async def commit(
+        self,
+        positions: Mapping[int, int],
+        outputs: Sequence[Entry] = (),
+        snapshots: Mapping[int, Snapshot] | None = None,
+    ) -> None:
+        """Write outputs, snapshots and positions in one transaction, or raise `Fenced` and write nothing."""
+        ...
+
+
+class Log(Protocol):
+    """An append-only, partitioned, durable log."""
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Make entries durable, in order (promise 1)."""
+        ...
+
+    def join(
+        self, group: str, topic: Topic, *, batch_size: int = 1000
+    ) -> AbstractAsyncContextManager[Consumer]:
+        """Become a member of `group` on `topic` for as long as the context is open."""
+        ...
+
+    async def ends(self, topic: Topic) -> dict[int, int]:
+        """The position after the last entry, by partition."""
+        ...
+
+    async def positions(self, group: str, topic: Topic) -> dict[int, int]:
+        """A group's committed positions, by partition."""
+        ...
+
+    async def positions_at(self, topic: Topic, time: datetime) -> dict[int, int]:
+        """By partition, the first position whose entry has an event time at or after `time`."""
+        ...

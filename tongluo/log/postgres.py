@@ -1,0 +1,299 @@
+"""The event log in PostgreSQL: for one machine, the same promises as Kafka (see port.py).
+
+Ownership is a session advisory lock per partition, held by the connection that also commits. A dead member's
+connection ends and its locks are free at once; a commit can only succeed on the connection that still holds
+the lock, so a zombie is fenced by construction. A hung member (no heartbeat) has its session ended by the others.
+"""
+
+import asyncio
+import importlib.resources
+import zlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from tongluo.errors import Fenced
+from tongluo.log.membership import Membership
+from tongluo.log.port import Assigned, Batch, Consumer, Entry, Event, Revoked, Snapshot, Stored
+from tongluo.postgres import Connection, Listener, connect, lock_number, wait
+from tongluo.supervise import Pulse
+from tongluo.topics import TOPICS, Topic
+
+
+class PostgresLog:
+    """The log over one DSN. Open it with `open_log`; `listener` must be running for prompt wake-ups."""
+
+    def __init__(
+        self, dsn: str, pool: AsyncConnectionPool[Connection], listener: Listener, session_s: float
+    ) -> None:
+        self._dsn = dsn
+        self._pool = pool
+        self._listener = listener
+        self._session_s = session_s
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        async with self._pool.connection() as connection, connection.transaction():
+            await _append(connection, entries)
+
+    @asynccontextmanager
+    async def join(self, group: str, topic: Topic, *, batch_size: int = 1000) -> AsyncIterator[Consumer]:
+        connection = await connect(self._dsn)
+        try:
+            members = Membership(connection, f"{group}/{topic.name}", topic.partitions, self._session_s)
+            await members.enter()
+            async with self._listener.bell(f"log:{topic.name}") as bell:
+                yield _PostgresConsumer(connection, members, group, topic, batch_size, bell)
+        finally:
+            # Closing gives the locks back; the others are told so that they need not wait for their next look.
+            with suppress(psycopg.Error):
+                await connection.execute("SELECT pg_notify('tongluo', %s)", (f"log:{topic.name}",))
+            await connection.close()
+
+    async def ends(self, topic: Topic) -> dict[int, int]:
+        return await self._by_partition(
+            "SELECT partition, next_offset FROM log_partition WHERE topic = %s", topic, (topic.name,)
+        )
+
+    async def positions(self, group: str, topic: Topic) -> dict[int, int]:
+        return await self._by_partition(
+            "SELECT partition, next_offset FROM log_position WHERE topic = %s AND consumer_group = %s",
+            topic,
+            (topic.name, group),
+        )
+
+    async def positions_at(self, topic: Topic, time: datetime) -> dict[int, int]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                'SELECT partition, min("offset") FROM log_entry '
+                "WHERE topic = %s AND event_time >= %s GROUP BY partition",
+                (topic.name, time),
+            )
+            found: list[tuple[int, int]] = await cursor.fetchall()
+        return await self.ends(topic) | dict(found)
+
+    async def trim(self) -> int:
+        """Delete entries older than their topic keeps them; returns how many."""
+        deleted = 0
+        async with self._pool.connection() as connection:
+            for topic in TOPICS:
+                cursor = await connection.execute(
+                    "DELETE FROM log_entry WHERE topic = %s AND appended < now() - make_interval(days => %s)",
+                    (topic.name, topic.keep_days),
+                )
+                deleted += cursor.rowcount
+        return deleted
+
+    async def _by_partition(self, query: str, topic: Topic, values: tuple[object, ...]) -> dict[int, int]:
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(query, values)).fetchall()
+        return dict.fromkeys(range(topic.partitions), 0) | dict(rows)
+
+
+@asynccontextmanager
+async def open_log(dsn: str, listener: Listener, *, session_s: float = 30.0) -> AsyncIterator[PostgresLog]:
+    """Create the tables where they are missing and open the log.
+
+    `session_s` is how long a member may go without a sign of life before the others take over.
+    """
+    schema = importlib.resources.files("tongluo.log").joinpath("postgres_schema.sql").read_text("utf-8")
+    async with await connect(dsn) as connection, connection.transaction():
+        # Two programs that start together must not create the tables at the same moment.
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number("schema"),))
+        await connection.execute(schema.encode())
+        for topic in TOPICS:
+            await connection.execute(
+                "INSERT INTO log_partition (topic, partition) SELECT %s, generate_series(0, %s) "
+                "ON CONFLICT DO NOTHING",
+                (topic.name, topic.partitions - 1),
+            )
+    pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        dsn,
+        min_size=1,
+        max_size=4,
+        open=False,
+        kwargs={"autocommit": True},
+        check=AsyncConnectionPool.check_connection,
+    )
+    async with pool:
+        yield PostgresLog(dsn, pool, listener, session_s)
+
+
+async def trimming(log: PostgresLog, pulse: Pulse) -> None:
+    """The housekeeping role: trims once an hour."""
+    while True:
+        pulse.beat()
+        pulse.count("trimmed", await log.trim())
+        await asyncio.sleep(3600)
+
+
+class _PostgresConsumer:
+    """One member: reads, and commits on the connection that holds its partitions' locks."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        members: Membership,
+        group: str,
+        topic: Topic,
+        batch_size: int,
+        bell: asyncio.Event,
+    ) -> None:
+        self._connection = connection
+        self._members = members
+        self._group = group
+        self._topic = topic
+        self._batch_size = batch_size
+        self._bell = bell
+        self._next: dict[int, int] = {}
+
+    async def next(self, timeout_s: float) -> Event | None:
+        self._bell.clear()
+        event = await self._rebalance() or await self._fetch()
+        if event is None:
+            # Not longer than the next look at the membership is due.
+            await wait(self._bell, min(timeout_s, self._members.look_every_s))
+            event = await self._rebalance() or await self._fetch()
+        return event
+
+    async def committed(self, partition: int) -> int:
+        cursor = await self._connection.execute(
+            "SELECT next_offset FROM log_position WHERE consumer_group = %s AND topic = %s AND partition = %s",
+            (self._group, self._topic.name, partition),
+        )
+        row = await cursor.fetchone()
+        return row[0] if row else 0
+
+    async def snapshot(self, partition: int) -> Snapshot | None:
+        cursor = await self._connection.execute(
+            "SELECT at_offset, value FROM log_snapshot WHERE consumer_group = %s AND topic = %s AND partition = %s",
+            (self._group, self._topic.name, partition),
+        )
+        row = await cursor.fetchone()
+        return Snapshot(row[0], bytes(row[1])) if row else None
+
+    def seek(self, partition: int, offset: int) -> None:
+        if partition not in self._next:
+            raise Fenced(f"partition {partition} of {self._topic.name} is not this member's to read")
+        self._next[partition] = offset
+
+    async def commit(
+        self,
+        positions: Mapping[int, int],
+        outputs: Sequence[Entry] = (),
+        snapshots: Mapping[int, Snapshot] | None = None,
+    ) -> None:
+        lost = [partition for partition in positions if partition not in self._members.owned]
+        if lost:
+            raise Fenced(f"partitions {lost} of {self._topic.name} belong to another member now")
+        try:
+            async with self._connection.transaction():
+                await _append(self._connection, outputs)
+                await self._write_positions(positions)
+                await self._write_snapshots(snapshots or {})
+        except psycopg.OperationalError as error:
+            raise Fenced(f"the session that owned {self._topic.name} has ended: {error}") from error
+
+    async def _rebalance(self) -> Event | None:
+        gained, lost = await self._members.look()
+        if lost:
+            for partition in lost:
+                self._next.pop(partition, None)
+            return Revoked(lost)
+        if gained:
+            for partition in gained:
+                self._next[partition] = await self.committed(partition)
+            return Assigned(gained)
+        return None
+
+    async def _fetch(self) -> Batch | None:
+        if not self._next:
+            return None
+        share = max(1, self._batch_size // len(self._next))
+        cursor = await self._connection.execute(
+            'SELECT e.partition, e."offset", e.key, e.value '
+            "FROM unnest(%s::int[], %s::bigint[]) AS want(partition, position), LATERAL ("
+            '  SELECT * FROM log_entry WHERE topic = %s AND partition = want.partition AND "offset" >= want.position'
+            '  ORDER BY "offset" LIMIT %s) AS e ORDER BY e.partition, e."offset"',
+            (list(self._next), list(self._next.values()), self._topic.name, share),
+            binary=True,
+        )
+        entries = tuple(Stored(*row) for row in await cursor.fetchall())
+        if not entries:
+            return None
+        batch = Batch(entries)
+        self._next |= batch.positions()
+        return batch
+
+    async def _write_positions(self, positions: Mapping[int, int]) -> None:
+        await self._connection.execute(
+            "INSERT INTO log_position (consumer_group, topic, partition, next_offset) "
+            "SELECT %s, %s, p, o FROM unnest(%s::int[], %s::bigint[]) AS t(p, o) "
+            "ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
+            (self._group, self._topic.name, list(positions), list(positions.values())),
+        )
+
+    async def _write_snapshots(self, snapshots: Mapping[int, Snapshot]) -> None:
+        for partition, snapshot in snapshots.items():
+            await self._connection.execute(
+                "INSERT INTO log_snapshot (consumer_group, topic, partition, at_offset, value) "
+                "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (consumer_group, topic, partition) "
+                "DO UPDATE SET at_offset = excluded.at_offset, value = excluded.value",
+                (self._group, self._topic.name, partition, snapshot.offset, snapshot.value),
+            )
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key: CRC-32, so that it is the same in every process and release."""
+    return zlib.crc32(key.encode()) % partitions
+
+
+async def _append(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Append inside the caller's transaction.
+
+    The partition's row is locked until commit, so offsets become visible in order and without gaps.
+    """
+    if not entries:
+        return
+    placed: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        placed[entry.topic.name, partition_of(entry.key, entry.topic.partitions)].append(entry)
+    first = await _reserve(connection, {place: len(found) for place, found in placed.items()})
+    rows = [
+        (topic, partition, first[topic, partition] + nth, entry.key, entry.time, entry.value)
+        for (topic, partition), found in placed.items()
+        for nth, entry in enumerate(found)
+    ]
+    await connection.execute(
+        'INSERT INTO log_entry (topic, partition, "offset", key, event_time, value) '
+        "SELECT * FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::text[], %b::timestamptz[], %b::bytea[])",
+        [list(column) for column in zip(*rows, strict=True)],
+    )
+    for topic in {topic for topic, _ in placed}:
+        await connection.execute("SELECT pg_notify('tongluo', %s)", (f"log:{topic}",))
+
+
+async def _reserve(
+    connection: Connection, wanted: Mapping[tuple[str, int], int]
+) -> dict[tuple[str, int], int]:
+    """Advance the partitions' next offsets by `wanted` and return the first offset of each."""
+    places = sorted(wanted)  # one order for everybody, so that two appends never wait for each other
+    topics, partitions = [list(column) for column in zip(*places, strict=True)]
+    await connection.execute(
+        "SELECT 1 FROM log_partition WHERE (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int[])) "
+        "ORDER BY topic, partition FOR UPDATE",
+        (topics, partitions),
+    )
+    cursor = await connection.execute(
+        "UPDATE log_partition p SET next_offset = next_offset + w.count "
+        "FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS w(topic, partition, count) "
+        "WHERE p.topic = w.topic AND p.partition = w.partition "
+        "RETURNING p.topic, p.partition, p.next_offset - w.count",
+        (topics, partitions, [wanted[place] for place in places]),
+    )
+    return {(topic, partition): offset for topic, partition, offset in await cursor.fetchall()}

@@ -1,0 +1,39 @@
+"""What the page must hear of, numbered in the order of commit so that a stream can resume after any number."""
+
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tongluo.postgres import lock_number
+from tongluo.store.engine import ring
+
+BELL = "changes"
+_LOCK = lock_number("changes")
+
+
+class Change(msgspec.Struct, frozen=True):
+    """An alert moved (`delivery` is None) or one of its deliveries did."""
+
+    alert: str
+    delivery: str | None = None
+
+
+async def note(connection: AsyncConnection, changes: list[Change], at: datetime) -> None:
+    """Write changes in the caller's transaction; call it last.
+
+    The lock, held until commit, makes numbers become visible in their order: a reader never skips one.
+    """
+    if not changes:
+        return
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    await connection.execute(
+        text(
+            "INSERT INTO change (kind, alert, delivery, at) "
+            "SELECT CASE WHEN d IS NULL THEN 'alert' ELSE 'delivery' END, a, d, :at "
+            "FROM unnest(CAST(:alerts AS text[]), CAST(:deliveries AS text[])) AS c(a, d)"
+        ),
+        {"alerts": [c.alert for c in changes], "deliveries": [c.delivery for c in changes], "at": at},
+    )
+    await ring(connection, BELL)

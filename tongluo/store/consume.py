@@ -1,0 +1,48 @@
+"""The loop of a consumer whose effect is in the store: effect and place in the log in one transaction."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from tongluo.log.port import Assigned, Batch, Log, Stored
+from tongluo.store.positions import advance, position
+from tongluo.supervise import Pulse
+from tongluo.topics import Topic
+
+Effect = Callable[[AsyncConnection, tuple[Stored, ...]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class StoreConsumer:
+    """Applies `effect` to every entry of `topic` exactly once. Run `run` as a role."""
+
+    log: Log
+    engine: AsyncEngine
+    group: str
+    topic: Topic
+    effect: Effect
+    batch_size: int
+
+    async def run(self, pulse: Pulse) -> None:
+        async with self.log.join(self.group, self.topic, batch_size=self.batch_size) as consumer:
+            pulse.beat()
+            while True:
+                event = await consumer.next(timeout_s=5.0)
+                if isinstance(event, Assigned):
+                    for partition in event.partitions:
+                        consumer.seek(
+                            partition, await position(self.engine, self.group, self.topic, partition)
+                        )
+                elif isinstance(event, Batch):
+                    async with self.engine.begin() as connection:
+                        await advance(connection, self.group, self.topic, _taken(event))
+                        await self.effect(connection, event.entries)
+                    pulse.count(self.topic.name, len(event.entries))
+
+
+def _taken(batch: Batch) -> dict[int, tuple[int, int]]:
+    first: dict[int, int] = {}
+    for entry in batch.entries:
+        first.setdefault(entry.partition, entry.offset)
+    return {partition: (first[partition], following) for partition, following in batch.positions().items()}

@@ -1,0 +1,16 @@
+"""Alembic's environment: runs on the connection that migrate() hands over."""
+
+from alembic import context
+
+from tongluo.store.tables import metadata
+
+# The log's tables are the log backend's own business (tongluo/log/postgres_schema.sql).
+_LOG_PREFIX = "log_"
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    include_name=lambda name, kind, parents: not (kind == "table" and str(name).startswith(_LOG_PREFIX)),
+)
+with context.begin_transaction():
+    context.run_migrations()

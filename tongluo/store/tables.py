@@ -1,0 +1,188 @@
+"""The store's tables. The migrations build exactly these; a test compares the two."""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    }
+)
+
+
+def _time(name: str, **options: Any) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=options.pop("nullable", False), **options)
+
+
+# The county as registered: one row, the description itself, from which every process reads the same stations.
+county = Table(
+    "county",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("description", LargeBinary, nullable=False),
+    _time("registered"),
+)
+
+reading = Table(
+    "reading",
+    metadata,
+    Column("station", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    _time("time", primary_key=True),
+    Column("value", Double, nullable=False),
+    Column("quality", Text, nullable=False),
+    _time("recorded"),
+)
+
+# The newest reading of each station and metric, so that lists need not search the history.
+latest = Table(
+    "latest",
+    metadata,
+    Column("station", Text, primary_key=True),
+    Column("metric", Text, primary_key=True),
+    _time("time"),
+    Column("value", Double, nullable=False),
+    Column("quality", Text, nullable=False),
+    _time("recorded"),
+    Index("latest_recorded_idx", "recorded"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("gateway", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    _time("received"),
+    _time("last_seen"),
+    Index("quarantine_last_seen_idx", "last_seen"),
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hazard", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    _time("onset"),
+    Column("level", Text),
+    Column("peak", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    _time("updated"),
+    Column("report_no", Integer, nullable=False),
+    Column("evidence", JSONB, nullable=False),
+    Column("headline", JSONB, nullable=False),
+    Index("alert_site_onset_idx", "hazard", "site", "onset"),
+    Index("alert_onset_idx", "onset"),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("alert", Text, ForeignKey("alert.id"), primary_key=True),
+    Column("no", Integer, primary_key=True),
+    _time("time"),
+    Column("transition", Text, nullable=False),
+    Column("level_from", Text),
+    Column("level_to", Text),
+    Column("evidence", JSONB, nullable=False),
+    Column("headline", JSONB, nullable=False),
+    _time("recorded"),
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("hazards", ARRAY(Text), nullable=False),
+    Column("min_level", Text, nullable=False),
+    Column("areas", ARRAY(Text), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    _time("created"),
+)
+
+# The outbox. `id` is the webhook-id; `body` is kept so that every attempt says the same.
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("seq", BigInteger, Identity(), nullable=False, unique=True),
+    Column("subscription", Text, ForeignKey("subscription.id", ondelete="CASCADE"), nullable=False),
+    Column("alert", Text, ForeignKey("alert.id")),
+    Column("report_no", Integer),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    _time("due"),
+    Column("status", SmallInteger),
+    Column("error", Text),
+    _time("created"),
+    _time("delivered", nullable=True),
+    Index("delivery_due_idx", "due", postgresql_where="state IN ('pending', 'sending')"),
+    Index("delivery_alert_idx", "alert", "subscription"),
+    Index("delivery_subscription_idx", "subscription", "seq"),
+)
+
+# What the page must hear of, in commit order, so that a stream can resume after any of them.
+change = Table(
+    "change",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("alert", Text, nullable=False),
+    Column("delivery", Text),
+    _time("at"),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    _time("created"),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("account", Text, ForeignKey("account.name", ondelete="CASCADE"), nullable=False),
+    _time("expires"),
+)
+
+# Consumers that write to the store keep their place in the log here, in the same transaction as their effect.
+consumer_position = Table(
+    "consumer_position",
+    metadata,
+    Column("consumer_group", Text, primary_key=True),
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),
+)
