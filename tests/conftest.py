@@ -1,0 +1,131 @@
+"""What many tests share: a real PostgreSQL, a real MQTT broker, and whole programs on free ports."""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from services import embedded
+from services.app import Running, start
+from services.settings import Settings
+from tongluo import testing
+from tongluo.log.postgres import PostgresLog, open_log
+from tongluo.postgres import Listener
+from tongluo.region import County
+from tongluo.store.migrate import migrate
+from tongluo.supervise import Supervisor
+
+_numbers = count(1)
+TOKEN = "test-token-of-the-administrator"  # noqa: S105 - for the length of a test
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of outside tools are skipped with their reason where a tool is missing, unless it is required."""
+    required = os.environ.get("TEST_REQUIRE", "").split(",")
+    for marker, tool, package in (
+        ("browser", "chromium", "chromium"),
+        ("mosquitto", "mosquitto_pub", "mosquitto-clients"),
+    ):
+        if shutil.which(tool) or marker in required:
+            continue
+        skip = pytest.mark.skip(reason=f"{tool} is not installed: apt install {package}")
+        for item in items:
+            if marker in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The DSN of a PostgreSQL for the whole session."""
+    with embedded.postgres(tmp_path_factory.mktemp("pg")) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """A migrated database that others are copied from."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_tongluo")
+    migrate(server.replace("/postgres?", "/template_tongluo?"))
+    return "template_tongluo"
+
+
+@pytest.fixture
+def dsn(server: str, template: str) -> str:
+    """A fresh database with our tables."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def mqtt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.BrokerRecord]:
+    """The embedded broker, for tests that need no program around it."""
+    with embedded.broker(
+        tmp_path_factory.mktemp("mqtt"), embedded.free_port(), embedded.free_port()
+    ) as record:
+        yield record
+
+
+@asynccontextmanager
+async def opened_log(dsn: str, session_s: float = 30.0) -> AsyncIterator[PostgresLog]:
+    """A log with its listener running."""
+    listener = Listener(dsn)
+    supervisor = Supervisor()
+    supervisor.add("listener", listener.run)
+    async with supervisor.running():
+        await supervisor.ready()
+        async with open_log(dsn, listener, session_s=session_s) as log:
+            yield log
+
+
+def settings(folder: Path, **given: object) -> Settings:
+    """Settings of a program on free ports, in replay mode unless told otherwise."""
+    return Settings(
+        **{  # type: ignore[arg-type]
+            "data": folder,
+            "clock": "event",
+            "mqtt_port": embedded.free_port(),
+            "mqtt5_port": embedded.free_port(),
+            "http_port": embedded.free_port(),
+            "admin_token": TOKEN,
+            **given,
+        }
+    )
+
+
+Launch = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def program(dsn: str, tmp_path: Path) -> AsyncIterator[Running]:
+    """A whole program in replay mode over the small county."""
+    async with running(settings(tmp_path, store=dsn), testing.county()) as found:
+        yield found
+
+
+@asynccontextmanager
+async def running(given: Settings, county: County | None) -> AsyncIterator[Running]:
+    async with start(given, county, lambda words: None) as found:
+        async with asyncio.timeout(20):
+            await found.supervisor.ready()
+        yield found
+
+
+async def until(true: Callable[[], bool | Awaitable[bool]], timeout_s: float = 20.0) -> None:
+    """Wait for a condition; fails with the condition's own source line in the traceback."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = true()
+        if await found if isinstance(found, Awaitable) else found:
+            return
+        assert time.monotonic() < deadline, "it did not become true in time"
+        await asyncio.sleep(0.02)
