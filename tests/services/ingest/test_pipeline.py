@@ -1,0 +1,169 @@
+"""Every kind of bad input lands in quarantine with a reason a person understands, and spoils nothing beside it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.mqtt import Message
+from services.ingest.pipeline import MAX_PAYLOAD_BYTES, Context, Limits, read
+from tongluo import testing
+from tongluo.reading import Quality, Reading, Refusal
+
+NOW = datetime(2026, 7, 1, 2, 30, tzinfo=UTC)
+CONTEXT = Context(testing.county(), NOW, Limits(timedelta(minutes=10), timedelta(days=60)))
+REPLAY = Context(testing.county(), NOW, Limits(None, None))
+GOOD = {"station": "R-1", "metric": "rain", "time": "2026-07-01T10:15:00+08:00", "value": 0.5, "seq": 1823}
+
+
+def outcomes(
+    payload: object, topic: str = "tongluo/v1/G-1/readings", context: Context = CONTEXT
+) -> list[Reading | Refusal]:
+    raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return list(read(Message(topic, raw, NOW, 1), context))
+
+
+def refused(payload: object, **given: str) -> Refusal:
+    [outcome] = outcomes(payload, **given)
+    assert isinstance(outcome, Refusal)
+    return outcome
+
+
+def test_a_reading_is_read() -> None:
+    assert outcomes(GOOD) == [
+        Reading("R-1", "rain", datetime(2026, 7, 1, 2, 15, tzinfo=UTC), 0.5, "S-1", "G-1", Quality.GOOD, 1823)
+    ]
+
+
+def test_an_array_is_read_in_order() -> None:
+    found = outcomes([{**GOOD, "value": n} for n in range(5)])
+    assert [reading.value for reading in found if isinstance(reading, Reading)] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        ({"value": "0.5"}, "wrong_type", ["value", "数字", "a number", '"0.5"']),
+        ({"value": None}, "wrong_type", ["value", "null"]),
+        ({"value": True}, "wrong_type", ["value", "true"]),
+        ({"value": float("nan")}, "not_finite", ["nan", "not a finite number"]),
+        ({"value": float("inf")}, "not_finite", ["inf"]),
+        ({"station": 7}, "wrong_type", ["station", "text"]),
+        ({"seq": 1.5}, "wrong_type", ["seq", "integer"]),
+        ({"time": "yesterday"}, "wrong_time", ["time", "yesterday"]),
+        ({"time": "2026-07-01T10:15:00"}, "wrong_time", ["zone"]),
+        ({"time": "0001-01-01T00:00:00+08:00"}, "wrong_time", ["time"]),
+        ({"time": 1751336100}, "wrong_time", ["zone"]),
+        ({"station": "R-99"}, "unknown_station", ["R-99", "register"]),
+        ({"station": "R-3"}, "foreign_station", ["R-3", "G-2", "G-1"]),
+        ({"metric": "rian"}, "unknown_metric", ["rian", "rain"]),
+        ({"metric": "crack"}, "metric_not_registered", ["crack", "R-1"]),
+        ({"time": "2027-07-01T10:15:00+08:00"}, "future_time", ["365.0 d", "clock"]),
+        ({"time": "2025-07-01T10:15:00+08:00"}, "past_time", ["365.0 d", "clock"]),
+        ({"unit": "furlong"}, "unknown_unit", ["furlong", "mm"]),
+    ],
+)
+def test_bad_fields_are_refused_with_their_reason(change: dict[str, object], code: str, words: list[str]) -> None:
+    refusal = refused({**GOOD, **change})
+    assert refusal.code == code
+    assert refusal.gateway == "G-1"
+    for word in words:
+        assert word in refusal.reason
+
+
+@pytest.mark.parametrize("field", ["station", "metric", "time", "value"])
+def test_a_missing_field_is_named(field: str) -> None:
+    refusal = refused({name: value for name, value in GOOD.items() if name != field})
+    assert refusal.code == "missing_field"
+    assert f"{field} is missing" in refusal.reason
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", "not_json"),
+        (b"rain 0.5", "not_json"),
+        (b"\xff\xfe\x00", "not_json"),
+        (b'{"station":"R-1"', "not_json"),
+        (b"[" * 100_000, "not_json"),
+        (b"3", "not_a_reading"),
+        (b'"R-1"', "not_a_reading"),
+        (b"null", "not_a_reading"),
+    ],
+)
+def test_what_is_not_a_reading_is_refused_with_its_bytes(payload: bytes, code: str) -> None:
+    refusal = refused(payload)
+    assert refusal.code == code
+    assert refusal.payload == payload
+
+
+def test_one_bad_reading_does_not_spoil_its_neighbours() -> None:
+    found = outcomes([GOOD, {**GOOD, "value": "x"}, 7, {**GOOD, "value": 2.0}])
+    assert [type(outcome) for outcome in found] == [Reading, Refusal, Refusal, Reading]
+    assert json.loads(found[1].payload) == {**GOOD, "value": "x"}  # type: ignore[union-attr]
+
+
+def test_a_megabyte_is_refused_whole() -> None:
+    payload = b" " * 1_000_000
+    refusal = refused(payload)
+    assert refusal.code == "too_large"
+    assert refusal.payload == payload
+    assert str(MAX_PAYLOAD_BYTES) in refusal.reason
+
+
+def test_too_many_readings_are_refused() -> None:
+    assert refused(b"[" + b",".join([b"{}"] * 10_001) + b"]").code == "too_many_readings"
+
+
+@pytest.mark.parametrize("topic", ["tongluo/v1/G-1/reading", "tongluo/v1/G-1/senml", "elsewhere"])
+def test_an_unknown_topic_is_told(topic: str) -> None:
+    assert refused(GOOD, topic=topic).code == "unknown_topic"
+
+
+def test_status_is_no_observation() -> None:
+    assert outcomes({"online": True}, topic="tongluo/v1/G-1/status") == []
+
+
+def test_an_implausible_value_is_kept_and_flagged() -> None:
+    for value in (-0.5, 1e9):
+        [reading] = outcomes({**GOOD, "value": value})
+        assert isinstance(reading, Reading)
+        assert reading.quality is Quality.OUT_OF_RANGE
+
+
+@pytest.mark.parametrize(("unit", "value", "expected"), [("cm", 1.0, 10.0), ("mm", 1.0, 1.0), ("in", 1.0, 25.4)])
+def test_units_are_converted(unit: str, value: float, expected: float) -> None:
+    [reading] = outcomes({**GOOD, "unit": unit, "value": value})
+    assert isinstance(reading, Reading)
+    assert reading.value == pytest.approx(expected)
+
+
+def test_replay_mode_has_no_wall_to_compare_with() -> None:
+    [reading] = outcomes({**GOOD, "time": "2006-09-17T21:00:00+00:00"}, context=REPLAY)
+    assert isinstance(reading, Reading)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_pipeline(payload: bytes) -> None:
+    for outcome in outcomes(payload):
+        assert isinstance(outcome, Refusal)
+        assert outcome.reason
+
+
+json_values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
+)
+
+
+@given(st.dictionaries(st.sampled_from([*GOOD, "unit", "x"]), json_values))
+def test_no_json_breaks_the_pipeline(change: dict[str, object]) -> None:
+    [outcome] = outcomes({**GOOD, **change})
+    assert outcome is not None
