@@ -8,7 +8,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,8 @@ from services import counties, embedded
 from services.app import Running, start
 from services.settings import ClockKind, Settings
 from tongluo.clock import wall_now
+from tongluo.errors import MissingPartError
+from tongluo.region import County
 
 LOUDSPEAKER: Final = "demo"
 _STOP_S: Final = 5.0
@@ -38,10 +40,13 @@ async def demo(settings: Settings, run_for_s: float | None) -> None:
     say = Say()
     county = counties.from_folder(settings.county) if settings.county else counties.demonstration()
     try:
-        async with start(settings, county, say) as running:
+        # The loudspeaker first, the simulator last: whoever speaks finds somebody who listens.
+        name = f"{county.name}应急广播（演示）"
+        async with _loudspeaker(settings, name) as (url, secret), start(settings, county, say) as running:
+            await _subscribe(running, name, url, secret)
             await running.supervisor.ready()
-            async with _loudspeaker(running), _simulator(running):
-                _welcome(say, running)
+            async with _simulator(running):
+                _welcome(say, running, county)
                 await _until_over(say, running, run_for_s)
     finally:
         say("stopped")
@@ -64,66 +69,72 @@ async def _tell_first_reading(say: Say, running: Running) -> None:
     say("the first readings are in")
 
 
-def _welcome(say: Say, running: Running) -> None:
-    data = running.settings.data.resolve()
+def _welcome(say: Say, running: Running, county: County) -> None:
     if running.admin_password is not None:
         login = f"account admin, password {running.admin_password}   (shown only this once)"
     else:
         login = "account admin, with the password shown at the first start (forgotten: tongluo password)"
-    say("ready")
-    event_mode = running.settings.clock is ClockKind.EVENT
+    replaying = running.settings.clock is ClockKind.EVENT
     lines = [
         "",
         f"  铜锣 Tongluo     {running.http_url}",
         f"  log in           {login}",
-        f"  data             {data}",
+        f"  data             {running.settings.data.resolve()}",
         f"  gateways (MQTT)  127.0.0.1:{running.field.gateway_port} (3.1.1), :{running.field.broker.port} (5), "
         "anonymous, loopback only",
         "",
         "  send a reading of your own:",
-        f"    {_example(running)}",
+        f"    {_example(running, county)}",
         "",
         "  Replay mode: now is the newest event time seen; no simulator, waiting for outside input."
-        if event_mode
-        else "  A simulated storm is on its way. Coordinates, stations and rain are invented.",
+        if replaying
+        else "  A simulated storm is on its way; its rain and all coordinates are invented.",
         "  Ctrl-C stops everything; the data stay.",
         "",
     ]
+    say("ready")
     print("\n".join(lines), flush=True)  # noqa: T201
 
 
-def _example(running: Running) -> str:
-    zone = "" if running.settings.clock is ClockKind.WALL else "  # any time: now follows it"
+def _example(running: Running, county: County) -> str:
+    """A line to copy: a reading of the county's first rain gauge, by a client that is not ours."""
+    gauge = next(station for station in county.stations.values() if "rain" in station.metrics)
     return (
-        f"mosquitto_pub -p {running.field.gateway_port} -q 1 -t tongluo/v1/QT-GW-101/readings -m "
-        f'\'{{"station":"QT-R-001","metric":"rain","time":"\'$(date -Iseconds)\'","value":0.5}}\'{zone}'
+        f"mosquitto_pub -p {running.field.gateway_port} -q 1 -t tongluo/v1/{gauge.gateway}/readings -m "
+        f'\'{{"station":"{gauge.id}","metric":"rain","time":"\'$(date -Iseconds)\'","value":0.5}}\''
     )
 
 
 @asynccontextmanager
-async def _loudspeaker(running: Running) -> AsyncIterator[None]:
-    """A township's broadcast system, subscribed by webhook, as a program of its own."""
-    home = embedded.prepare_folder(running.settings.data / "demo")
-    port = embedded.free_port()
-    secret = _secret(home / "loudspeaker.secret")
-    await _subscribe(running, f"http://127.0.0.1:{port}/hook", secret.read_text())
-    arguments = ["--listen", f"127.0.0.1:{port}", "--secret-file", str(secret), "--name", _township(running)]
+async def _loudspeaker(settings: Settings, name: str) -> AsyncIterator[tuple[str, str]]:
+    """A township's broadcast system as a program of its own; gives the address of its hook and its secret."""
+    home = embedded.prepare_folder(embedded.prepare_folder(settings.data) / "demo")
+    port = _kept_port(home / "loudspeaker.port")
+    secret = _kept_secret(home / "loudspeaker.secret")
+    arguments = ["--listen", f"127.0.0.1:{port}", "--secret-file", str(secret), "--name", name]
     async with _child("sensors.loudspeaker", arguments):
-        yield
+        yield f"http://127.0.0.1:{port}/hook", secret.read_text()
 
 
-def _township(running: Running) -> str:
-    return "青田县应急广播（演示）"
+def _kept_port(file: Path) -> int:
+    """The port of the last time if it is still free: reports that wait for the loudspeaker know it by its address."""
+    with suppress(OSError, ValueError, MissingPartError):
+        port = int(file.read_text())
+        embedded.require_free(port, "the loudspeaker", "")
+        return port
+    port = embedded.free_port()
+    file.write_text(str(port))
+    return port
 
 
-def _secret(file: Path) -> Path:
+def _kept_secret(file: Path) -> Path:
     if not file.exists():
         file.touch(mode=0o600)
         file.write_text("whsec_" + b64encode(secrets.token_bytes(32)).decode())
     return file
 
 
-async def _subscribe(running: Running, url: str, secret: str) -> None:
+async def _subscribe(running: Running, name: str, url: str, secret: str) -> None:
     async with running.engine.begin() as connection:
         await connection.execute(
             text(
@@ -131,7 +142,7 @@ async def _subscribe(running: Running, url: str, secret: str) -> None:
                 "VALUES (:id, :name, :url, :secret, '{}', 'blue', '{}', true, :now) "
                 "ON CONFLICT (id) DO UPDATE SET url = excluded.url, secret = excluded.secret, enabled = true"
             ),
-            {"id": LOUDSPEAKER, "name": _township(running), "url": url, "secret": secret, "now": wall_now()},
+            {"id": LOUDSPEAKER, "name": name, "url": url, "secret": secret, "now": wall_now()},
         )
 
 

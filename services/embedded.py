@@ -6,6 +6,7 @@ acknowledged to a gateway but not yet handed to us is only in its memory.
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -46,10 +47,21 @@ def prepare_folder(folder: Path) -> Path:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that is free at this moment.
+
+    Below the range from which the system takes ports for outgoing connections, so that none of those grabs it before
+    it is used.
+    """
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise MissingPartError(
+        "no free TCP port between 20000 and 32000: stop some of the programs that use them"
+    )
 
 
 def require_free(port: int, what: str, setting: str) -> None:

@@ -131,7 +131,7 @@ class Settings(BaseModel):
     mqtt5_port: Port | None = None
     mqtt_client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo-ingest"
     http_host: str = "127.0.0.1"
-    http_port: Port = 8080
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     roles: Annotated[frozenset[Role], BeforeValidator(_roles)] = frozenset(Role)
     clock: ClockKind = ClockKind.WALL
     county: Folder | None = None

@@ -120,15 +120,15 @@ class _Protocol(asyncio.Protocol):
         )
         if connack.reason_code != mqtt5.ConnAckReasonCode.SUCCESS:
             raise ConnectionRefusedError(f"the MQTT broker refused us: {connack.reason_code.name}")
-        suback = await self._ask(
-            mqtt5.SubscribePacket(
-                1, [mqtt5.TopicFilter(f, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for f in filters]
-            ).write(),
-            mqtt5.SubAckPacket,
-        )
-        refused = [f for f, code in zip(filters, suback.reason_codes, strict=True) if code.value >= 128]
-        if refused:
-            raise ConnectionRefusedError(f"the MQTT broker refused the subscription to {', '.join(refused)}")
+        subscribe = mqtt5.SubscribePacket(
+            1, [mqtt5.TopicFilter(f, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for f in filters]
+        ).write()
+        if connack.session_present:
+            # The session holds the subscription already, and a broker with a full window of unacknowledged messages
+            # may not answer before we acknowledge some: a refusal is noticed when it comes.
+            self.send(subscribe)
+        else:
+            await self._ask(subscribe, mqtt5.SubAckPacket)
         self._ping()
 
     def send(self, data: bytes) -> None:
@@ -199,6 +199,8 @@ class _Protocol(asyncio.Protocol):
                     self._transport.pause_reading()
             case mqtt5.DisconnectPacket():
                 self._fail(ConnectionResetError(f"it said goodbye: {packet.reason_code.name}"))
+            case mqtt5.SubAckPacket() if any(code.value >= 128 for code in packet.reason_codes):
+                self._fail(ConnectionRefusedError("the MQTT broker refused the subscription"))
             case _:
                 future = self._answers.pop(type(packet), None)
                 if future is not None and not future.done():

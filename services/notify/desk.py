@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import insert, select, text
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -89,7 +90,7 @@ async def _current(connection: AsyncConnection, findings: Sequence[Finding]) -> 
     sites = sorted({finding.site for finding in findings})
     newest = (
         select(tables.alert.c.id)
-        .distinct(tables.alert.c.hazard, tables.alert.c.site)
+        .ext(distinct_on(tables.alert.c.hazard, tables.alert.c.site))
         .where(tables.alert.c.site.in_(sites))
         .order_by(tables.alert.c.hazard, tables.alert.c.site, tables.alert.c.onset.desc())
     )
@@ -199,7 +200,7 @@ def delivery_id(alert: Alert, subscription: str) -> str:
 async def _subscriptions(connection: AsyncConnection) -> list[Subscription]:
     columns = [tables.subscription.c[name] for name in Subscription.__struct_fields__]
     rows = await connection.execute(select(*columns).where(tables.subscription.c.enabled).order_by("id"))
-    return [msgspec.convert(dict(row), Subscription) for row in rows.mappings()]
+    return [Subscription(row.id, row.hazards, Level(row.min_level), row.areas) for row in rows]
 
 
 async def _told(connection: AsyncConnection, alerts: set[str]) -> set[tuple[str, str]]:

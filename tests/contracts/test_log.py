@@ -171,7 +171,9 @@ async def test_6_outputs_snapshots_and_positions_are_committed_together(log: Log
         found = await take(consumer, 3)
         partition = found[0].partition
         snapshot = Snapshot(3, b"state")
-        await consumer.commit(positions(found), [Entry(FINDINGS, "a", b"found", START)], {partition: snapshot})
+        await consumer.commit(
+            positions(found), [Entry(FINDINGS, "a", b"found", START)], {partition: snapshot}
+        )
         assert await consumer.committed(partition) == 3
         assert await consumer.snapshot(partition) == snapshot
     async with log.join("g2", FINDINGS) as reader:

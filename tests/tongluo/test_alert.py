@@ -12,7 +12,9 @@ NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 def finding(minute: int, level: Level | None) -> Finding:
     time = NOON + timedelta(minutes=minute)
-    return Finding("rainstorm", "rainstorm", "S-1", time, level, Evidence("rainstorm", "v", "R-1", time, {"3h": 60.0}))
+    return Finding(
+        "rainstorm", "rainstorm", "S-1", time, level, Evidence("rainstorm", "v", "R-1", time, {"3h": 60.0})
+    )
 
 
 def course(*steps: tuple[int, Level | None]) -> list[Alert]:

@@ -58,7 +58,13 @@ def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(CountyError) as told:
         read_county(bad, DIVISIONS)
     words = str(told.value)
-    for part in ("site S-1", "lake", "station R-1", "98.2" if "98.2" in words else "90", "unknown table [pond]"):
+    for part in (
+        "site S-1",
+        "lake",
+        "station R-1",
+        "98.2" if "98.2" in words else "90",
+        "unknown table [pond]",
+    ):
         assert part in words
 
 

@@ -65,7 +65,9 @@ def test_an_array_is_read_in_order() -> None:
         ({"unit": "furlong"}, "unknown_unit", ["furlong", "mm"]),
     ],
 )
-def test_bad_fields_are_refused_with_their_reason(change: dict[str, object], code: str, words: list[str]) -> None:
+def test_bad_fields_are_refused_with_their_reason(
+    change: dict[str, object], code: str, words: list[str]
+) -> None:
     refusal = refused({**GOOD, **change})
     assert refusal.code == code
     assert refusal.gateway == "G-1"
@@ -133,7 +135,9 @@ def test_an_implausible_value_is_kept_and_flagged() -> None:
         assert reading.quality is Quality.OUT_OF_RANGE
 
 
-@pytest.mark.parametrize(("unit", "value", "expected"), [("cm", 1.0, 10.0), ("mm", 1.0, 1.0), ("in", 1.0, 25.4)])
+@pytest.mark.parametrize(
+    ("unit", "value", "expected"), [("cm", 1.0, 10.0), ("mm", 1.0, 1.0), ("in", 1.0, 25.4)]
+)
 def test_units_are_converted(unit: str, value: float, expected: float) -> None:
     [reading] = outcomes({**GOOD, "unit": unit, "value": value})
     assert isinstance(reading, Reading)

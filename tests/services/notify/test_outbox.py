@@ -129,7 +129,9 @@ async def test_a_failing_subscriber_is_tried_again_with_the_same_id_and_body(
     assert all(item.verified for item in receiver.received)
 
 
-async def test_reports_of_one_alert_arrive_in_order(dsn: str, engine: AsyncEngine, receiver: Receiver) -> None:
+async def test_reports_of_one_alert_arrive_in_order(
+    dsn: str, engine: AsyncEngine, receiver: Receiver
+) -> None:
     await subscribe(engine, "s1", receiver.url)
     async with sending(dsn, engine):
         for number in range(20):
@@ -186,7 +188,9 @@ async def test_a_redirect_is_not_followed(dsn: str, engine: AsyncEngine, receive
     assert len(receiver.received) == 2
 
 
-async def test_a_slow_subscriber_delays_nobody_else(dsn: str, engine: AsyncEngine, receiver: Receiver) -> None:
+async def test_a_slow_subscriber_delays_nobody_else(
+    dsn: str, engine: AsyncEngine, receiver: Receiver
+) -> None:
     stuck = asyncio.Event()
 
     async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -221,7 +225,9 @@ async def test_a_claim_left_by_a_crash_is_taken_over_with_the_same_id(
     assert [item.id for item in receiver.received] == ["a1-1-s1"]
 
 
-async def test_a_disabled_subscription_keeps_its_reports(dsn: str, engine: AsyncEngine, receiver: Receiver) -> None:
+async def test_a_disabled_subscription_keeps_its_reports(
+    dsn: str, engine: AsyncEngine, receiver: Receiver
+) -> None:
     await subscribe(engine, "s1", receiver.url)
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE subscription SET enabled = false"))

@@ -53,7 +53,9 @@ def test_the_course_is_told() -> None:
 
 def test_the_loudspeaker_speaks_beijing_time_and_plain_words() -> None:
     text = report.broadcast_text(raised(Level.ORANGE), ABOUT)
-    assert text.startswith("青田县应急广播：7月1日12时5分，温溪镇1号小流域3小时雨量已达62毫米，暴雨预警发布橙色。")
+    assert text.startswith(
+        "青田县应急广播：7月1日12时5分，温溪镇1号小流域3小时雨量已达62毫米，暴雨预警发布橙色。"
+    )
     assert not set(text) & set("()（）[]{}<>")
     assert "已解除" in report.broadcast_text(then(raised(Level.ORANGE), None), ABOUT)
 

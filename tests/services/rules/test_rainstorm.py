@@ -1,5 +1,6 @@
 """The judgement of rainstorms: levels by published thresholds, the highest only, calm on the way down."""
 
+import itertools
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -151,7 +152,7 @@ def test_state_survives_a_restart_anywhere(storm: list[Reading], cut: int) -> No
 @given(storms)
 def test_findings_follow_each_other_and_always_change_the_level(storm: list[Reading]) -> None:
     found = judged(*storm)
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in itertools.pairwise(found):
         assert before.time < after.time
         assert before.level is not after.level
 

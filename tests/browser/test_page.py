@@ -1,0 +1,101 @@
+"""The page in a real browser: the alert arrives without a reload, and a lost stream cannot be overlooked."""
+
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from tests.scenarios.command import Command, command
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+# The picture of the README is written where SCREENSHOT says (`make screenshot`), else beside what was built.
+PICTURE = Path(os.environ.get("SCREENSHOT", "build/duty-room.png"))
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@asynccontextmanager
+async def browser(width: int = 1440, height: int = 900, language: str = "zh-CN") -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        context = await chromium.new_context(
+            viewport={"width": width, "height": height}, locale=language, timezone_id="Asia/Shanghai"
+        )
+        page = await context.new_page()
+        # Nothing may come from the internet: the duty room works when it is gone.
+        outside: list[str] = []
+        page.on(
+            "request", lambda request: outside.append(request.url) if "127.0.0.1" not in request.url else None
+        )
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        yield page
+        await chromium.close()
+        assert [url for url in outside if not url.startswith(("data:", "blob:"))] == []
+        assert faults == []
+
+
+async def log_in(page: Page, program: Command, password: str) -> None:
+    await page.goto(program.url)
+    await page.get_by_test_id("login-account").fill("admin")
+    await page.get_by_test_id("login-password").fill(password)
+    await page.get_by_test_id("login-submit").click()
+
+
+async def test_the_alert_arrives_without_a_reload(tmp_path: Path) -> None:
+    with command(tmp_path, "demo") as program:
+        await program.started()
+        password = program.wait_for(r"password (\S+)")[1]
+        async with browser() as page:
+            await log_in(page, program, password)
+            await expect(page.get_by_test_id("live-indicator")).to_have_attribute("data-state", "live")
+            # A mark on the document that a reload would take away.
+            await page.evaluate("document.documentElement.dataset.mark = 'here'")
+            orange = page.locator("[data-testid=alert-card][data-level=orange]").first
+            await expect(orange).to_be_visible(timeout=60_000)
+            await expect(page.get_by_test_id("county-status")).to_have_attribute("data-level", "orange")
+            assert await page.evaluate("document.documentElement.dataset.mark") == "here"
+            await orange.click()
+            await expect(page.get_by_test_id("station-chart").first).to_be_visible()
+            await expect(page.get_by_text(re.compile("预警"), exact=False).first).to_be_visible()
+            # The charts and the map take a moment to draw.
+            await page.wait_for_timeout(6000)
+            PICTURE.parent.mkdir(parents=True, exist_ok=True)
+            assert len(await page.screenshot(path=PICTURE)) > 50_000
+
+
+async def test_a_lost_stream_is_shown_and_mends_itself(tmp_path: Path) -> None:
+    with command(tmp_path, "demo", TONGLUO_CLOCK="event") as program:
+        await program.started()
+        password = program.wait_for(r"password (\S+)")[1]
+        async with browser(width=390, height=844, language="en-US") as page:
+            await log_in(page, program, password)
+            await expect(page.get_by_test_id("live-indicator")).to_have_attribute("data-state", "live")
+            program.kill()
+            await expect(page.get_by_test_id("stale-banner")).to_be_visible(timeout=25_000)
+            await expect(page.get_by_test_id("live-indicator")).to_have_attribute("data-state", "stale")
+            await program.started()
+            await expect(page.get_by_test_id("stale-banner")).to_be_hidden(timeout=25_000)
+            await expect(page.get_by_test_id("live-indicator")).to_have_attribute("data-state", "live")
+
+
+async def test_a_wrong_password_is_told(tmp_path: Path) -> None:
+    with command(tmp_path, "demo", TONGLUO_CLOCK="event") as program:
+        await program.started()
+        async with browser(language="en-US") as page:
+            await log_in(page, program, "nonsense")
+            await expect(page.get_by_role("alert")).to_be_visible()
+            await expect(page.get_by_test_id("login-submit")).to_be_visible()

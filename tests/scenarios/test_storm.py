@@ -1,0 +1,124 @@
+"""The whole way in one program: rain over MQTT, an alert, a signed webhook, the all-clear; each step once."""
+
+import asyncio
+import json
+import subprocess
+
+import httpx
+import pytest
+
+from services.app import Running
+from tests.conftest import until
+from tests.scenarios.field import alerts, dry, history, officer, publish, rain, settled, storm, subscribe
+from tongluo import testing
+
+
+async def test_sixty_millimetres_in_three_hours_raise_one_orange_alert_and_calm_clears_it(
+    program: Running,
+) -> None:
+    async with testing.receiver() as township, officer(program.http_url) as api:
+        township.secret = (await subscribe(api, township.url))["secret"]
+        await publish(program.field.gateway_port, storm())
+        await until(lambda: len(township.received) == 1)
+        [raised] = await alerts(api)
+        assert (raised["level"], raised["state"], raised["site"]["id"]) == ("orange", "raised", "S-1")
+        assert raised["evidence"]["criterion"] == {"level": "orange", "window": "3h", "reach_mm": 50.0}
+
+        await publish(program.field.gateway_port, dry())
+        await until(lambda: township.types()[-1:] == ["alert.cleared"])
+        await settled(program)
+        [cleared] = await alerts(api)
+        assert cleared["id"] == raised["id"]
+        assert await history(api, raised["id"]) == ["raised orange", "eased yellow", "eased blue", "cleared"]
+        assert township.types() == ["alert.raised", "alert.updated", "alert.updated", "alert.cleared"]
+        assert all(item.verified for item in township.received)
+        assert [item.id for item in township.received] == [
+            f"{raised['id']}-{n}-{_sub(township)}" for n in (1, 2, 3, 4)
+        ]
+
+
+def _sub(township: testing.Receiver) -> str:
+    return township.received[0].id.rsplit("-", 1)[1]
+
+
+@pytest.mark.mosquitto
+async def test_a_reading_by_mosquitto_pub_is_in_the_series(program: Running) -> None:
+    await asyncio.to_thread(
+        subprocess.run,
+        ["mosquitto_pub", "-p", str(program.field.gateway_port), "-q", "1", "-t", "tongluo/v1/G-1/readings",
+         "-m", json.dumps(rain(15, 0.5))],
+        check=True,
+    )  # fmt: skip
+    async with officer(program.http_url) as api:
+
+        async def there() -> bool:
+            series = (await api.get("/stations/R-1/series", params={"metric": "rain"})).json()
+            return [point["value"] for point in series["points"]] == [0.5]
+
+        await until(there)
+        [station] = [s for s in (await api.get("/stations")).json() if s["id"] == "R-1"]
+        assert station["latest"]["rain"]["value"] == 0.5
+
+
+async def test_the_same_readings_again_change_nothing(program: Running) -> None:
+    async with testing.receiver() as township, officer(program.http_url) as api:
+        await subscribe(api, township.url)
+        for _ in range(3):
+            await publish(program.field.gateway_port, storm())
+        await program.supervisor.pulses["ingest"].counted("messages", 18)
+        await settled(program)
+        assert len(await alerts(api)) == 1
+        assert len(township.received) == 1
+        series = (await api.get("/stations/R-1/series", params={"metric": "rain"})).json()
+        assert len(series["points"]) == 6
+
+
+async def test_two_sites_have_two_alerts_and_areas_choose_among_them(program: Running) -> None:
+    async with (
+        testing.receiver() as everybody,
+        testing.receiver() as elsewhere,
+        officer(program.http_url) as api,
+    ):
+        await subscribe(api, everybody.url, areas=["331121101000"])
+        refused = await api.post(
+            "/subscriptions", json={"name": "x", "url": elsewhere.url, "areas": ["331124"]}
+        )
+        assert refused.status_code == 422
+        await publish(program.field.gateway_port, [*storm("R-1"), *storm("R-2")])
+        await until(lambda: len(everybody.received) == 2)
+        assert {alert["site"]["id"] for alert in await alerts(api)} == {"S-1", "S-2"}
+
+
+async def test_the_stream_tells_of_the_alert_and_resumes_where_it_broke_off(program: Running) -> None:
+    async with officer(program.http_url) as api:
+        first = await _listen(api, program, storm("R-1"), "alert")
+        assert json.loads(first["data"])["level"] == "orange"
+        # While nobody listens, a second alert; the stream then goes on after the first.
+        await publish(program.field.gateway_port, storm("R-2"))
+        await settled(program)
+        async with api.stream("GET", "/stream", headers={"last-event-id": first["id"]}) as stream:
+            missed = await _next(stream, "alert")
+        assert json.loads(missed["data"])["site"]["id"] == "S-2"
+
+
+async def _listen(
+    api: httpx.AsyncClient, program: Running, readings: list[dict[str, object]], kind: str
+) -> dict[str, str]:
+    async with api.stream("GET", "/stream") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        await publish(program.field.gateway_port, readings)
+        return await _next(stream, kind)
+
+
+async def _next(stream: httpx.Response, kind: str) -> dict[str, str]:
+    event: dict[str, str] = {}
+    async with asyncio.timeout(15):
+        async for line in stream.aiter_lines():
+            if line:
+                name, _, value = line.partition(": ")
+                event[name] = value
+            elif event.get("event") == kind:
+                return event
+            else:
+                event = {}
+    raise AssertionError("the stream ended")
