@@ -136,10 +136,10 @@ def _settings(arguments: argparse.Namespace, **overrides: Any) -> Any:
 
 async def _service(arguments: argparse.Namespace) -> int:
     from services.app import start
-    from services.counties import from_folder
+    from tongluo.county_folder import read_folder
 
     settings = _settings(arguments, **({"roles": arguments.roles} if arguments.roles else {}))
-    county = from_folder(settings.county) if settings.county else None
+    county = read_folder(settings.county) if settings.county else None
     say = logging.getLogger("tongluo").warning
     async with start(settings, county, lambda words: say("%s", words)) as running:
         if running.admin_password is not None:

@@ -48,6 +48,7 @@ class Field:
 
     broker: Broker
     gateway_port: int
+    own_broker: embedded.EmbeddedBroker | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
     """The roles in the order in which a reading meets them."""
     roles, log, engine = parts.settings.roles, parts.log, parts.engine
     supervisor.add("listener", parts.listener.run)
+    if parts.field.own_broker is not None:
+        supervisor.add("broker", parts.field.own_broker.keep)
     if Role.INGEST in roles:
         limits = _limits(parts.settings)
         supervisor.add("ingest", Ingest(parts.field.broker, log, parts.described, parts.clock, limits).run)
@@ -168,7 +171,7 @@ async def _field(settings: Settings, progress: Progress) -> AsyncIterator[Field]
             progress(f"starting the MQTT broker on 127.0.0.1:{settings.mqtt_port}")
             running = embedded.broker(folder, settings.mqtt_port, settings.embedded_v5_port)
             async with embedded.in_thread(running) as found:
-                yield Field(Broker("127.0.0.1", found.port_v5, settings.mqtt_client), found.port)
+                yield Field(Broker("127.0.0.1", found.port_v5, settings.mqtt_client), found.port, found)
         case Embedded():
             yield Field(Broker("", 0, ""), 0)
         case MqttAddress(host, port, user, password):

@@ -38,7 +38,7 @@ class Say:
 async def demo(settings: Settings, run_for_s: float | None) -> None:
     """Run until cancelled or for `run_for_s` seconds."""
     say = Say()
-    county = counties.from_folder(settings.county) if settings.county else counties.demonstration()
+    county = counties.chosen(settings)
     try:
         # The loudspeaker first, the simulator last: whoever speaks finds somebody who listens.
         name = f"{county.name}应急广播（演示）"

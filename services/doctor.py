@@ -144,7 +144,7 @@ def _ours(settings: Settings, port: int) -> bool:
 
 async def _county(settings: Settings) -> Verdict:
     try:
-        county = counties.from_folder(settings.county) if settings.county else counties.demonstration()
+        county = counties.chosen(settings)
     except TongluoError as error:
         return Verdict("county", False, str(error))
     own = "" if settings.county else " (the demonstration's; set TONGLUO_COUNTY to your own)"

@@ -22,6 +22,7 @@ import msgspec
 import psutil
 
 from tongluo.errors import MissingPartError
+from tongluo.supervise import Pulse
 
 T = TypeVar("T")
 
@@ -121,16 +122,43 @@ class BrokerRecord(msgspec.Struct, frozen=True):
     port_v5: int
 
 
+class EmbeddedBroker:
+    """The MQTT broker on loopback: 3.1.1 on `port`, 5 on `port_v5`."""
+
+    def __init__(self, folder: Path, port: int, port_v5: int) -> None:
+        self.port = port
+        self.port_v5 = port_v5
+        self._home = prepare_folder(folder / "mqtt")
+        self._record: BrokerRecord | None = None
+
+    def start(self) -> None:
+        """Take up one left by a crash, else start one. Blocking. Raises MissingPartError."""
+        if self._record is None or not is_running(self._record):
+            left = _left_over(self._home, self.port, self.port_v5)
+            self._record = left or _start_broker(self._home, self.port, self.port_v5)
+
+    def stop(self) -> None:
+        if self._record is not None:
+            _stop(self._record.pid, signal.SIGTERM)
+            (self._home / "broker.json").unlink(missing_ok=True)
+
+    async def keep(self, pulse: Pulse) -> None:
+        """A role: start it again should it end, so that gateways are not left without a broker."""
+        while True:
+            await asyncio.to_thread(self.start)
+            pulse.beat()
+            await asyncio.sleep(1.0)
+
+
 @contextmanager
-def broker(folder: Path, port: int, port_v5: int) -> Iterator[BrokerRecord]:
-    """The MQTT broker on loopback: 3.1.1 on `port`, 5 on `port_v5`. Takes up one left by a crash, else starts one."""
-    home = prepare_folder(folder / "mqtt")
-    record = _left_over(home, port, port_v5) or _start_broker(home, port, port_v5)
+def broker(folder: Path, port: int, port_v5: int) -> Iterator[EmbeddedBroker]:
+    """A broker for as long as the context is open."""
+    found = EmbeddedBroker(folder, port, port_v5)
+    found.start()
     try:
-        yield record
+        yield found
     finally:
-        _stop(record.pid, signal.SIGTERM)
-        (home / "broker.json").unlink(missing_ok=True)
+        found.stop()
 
 
 def is_running(record: BrokerRecord) -> bool:

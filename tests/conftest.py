@@ -67,7 +67,7 @@ def dsn(server: str, template: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def mqtt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.BrokerRecord]:
+def mqtt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EmbeddedBroker]:
     """The embedded broker, for tests that need no program around it."""
     with embedded.broker(
         tmp_path_factory.mktemp("mqtt"), embedded.free_port(), embedded.free_port()

@@ -38,7 +38,9 @@ def county(gauges: int = 3) -> County:
             township.code: township,
             village.code: village,
         },
-        places={township.code: Place(township.code, 28.2, 120.4, ((28.1, 120.3), (28.3, 120.3), (28.3, 120.5)))},
+        places={
+            township.code: Place(township.code, 28.2, 120.4, ((28.1, 120.3), (28.3, 120.3), (28.3, 120.5)))
+        },
         gateways={"G-1": Gateway("G-1", "一号网关"), "G-2": Gateway("G-2", "二号网关")},
         sites=sites,
         stations=stations,
@@ -86,7 +88,10 @@ class Receiver:
         raw = await request.read()
         self.received.append(
             Received(
-                request.headers.get("webhook-id", ""), msgspec.json.decode(raw), self._verified(request, raw), raw
+                request.headers.get("webhook-id", ""),
+                msgspec.json.decode(raw),
+                self._verified(request, raw),
+                raw,
             )
         )
         return web.Response(status=self.answer(len(self.received)), headers=self.headers)

@@ -4,8 +4,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from tongluo.county_folder import read_folder
 from tongluo.errors import CountyError
-from tongluo.region import County, read_county
+from tongluo.region import County
 
 
 def load_profile(name_or_path: str) -> County:
@@ -13,13 +14,10 @@ def load_profile(name_or_path: str) -> County:
 
     Raises CountyError when either is missing or wrong.
     """
-    folder = _folder(name_or_path)
     try:
-        toml = (folder / "county.toml").read_text("utf-8")
-        divisions = (folder / "divisions.csv").read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CountyError(name_or_path, [f"{error}; built in are: {', '.join(built_in())}"]) from error
-    return read_county(toml, divisions, source=str(folder / "county.toml"))
+        return read_folder(_folder(name_or_path))
+    except CountyError as error:
+        raise CountyError(error.source, [*error.faults, f"built in are: {', '.join(built_in())}"]) from error
 
 
 def built_in() -> list[str]:

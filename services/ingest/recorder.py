@@ -1,6 +1,5 @@
 """The record role: readings and quarantine from the log into the store, each exactly once."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tongluo import wire
 from tongluo.clock import wall_now
+from tongluo.errors import WireError
 from tongluo.log.port import Log, Stored
-from tongluo.reading import Reading, Refusal
+from tongluo.reading import Reading
+from tongluo.store import quarantine as quarantining
 from tongluo.store.consume import StoreConsumer
 from tongluo.store.engine import ring
 from tongluo.topics import QUARANTINE, READINGS
@@ -34,14 +35,6 @@ _KEEP_LATEST: Final = text(
     "  quality = excluded.quality, recorded = excluded.recorded WHERE excluded.time > l.time"
 )
 
-# The same bytes for the same reason are one row that counts, so that a broken gateway cannot fill the page.
-_QUARANTINE: Final = text(
-    "INSERT INTO quarantine AS q (id, gateway, topic, code, reason, payload, times, received, last_seen) "
-    "VALUES (:id, :gateway, :topic, :code, :reason, :payload, 1, :received, :received) "
-    "ON CONFLICT (id) DO UPDATE SET times = q.times + 1, reason = excluded.reason, "
-    "  last_seen = greatest(q.last_seen, excluded.last_seen)"
-)
-
 
 def readings(log: Log, engine: AsyncEngine) -> StoreConsumer:
     return StoreConsumer(log, engine, GROUP, READINGS, keep_readings, batch_size=2000)
@@ -53,7 +46,12 @@ def quarantine(log: Log, engine: AsyncEngine) -> StoreConsumer:
 
 
 async def keep_readings(connection: AsyncConnection, entries: Sequence[Stored]) -> None:
-    found: list[Reading] = [wire.READING.decode(entry.value) for entry in entries]
+    found: list[Reading] = []
+    for entry in entries:
+        try:
+            found.append(wire.READING.decode(entry.value))
+        except WireError as error:
+            await quarantining.set_aside(connection, READINGS, entry, error)
     columns = {
         "now": wall_now(),
         "stations": [reading.station for reading in found],
@@ -69,27 +67,7 @@ async def keep_readings(connection: AsyncConnection, entries: Sequence[Stored]) 
 
 async def keep_refusals(connection: AsyncConnection, entries: Sequence[Stored]) -> None:
     for entry in entries:
-        refusal = wire.REFUSAL.decode(entry.value)
-        await connection.execute(
-            _QUARANTINE,
-            {
-                "id": refusal_id(refusal),
-                "gateway": _storable(refusal.gateway),
-                "topic": _storable(refusal.topic),
-                "code": refusal.code,
-                "reason": _storable(refusal.reason),
-                "payload": refusal.payload,
-                "received": refusal.received,
-            },
-        )
-
-
-def refusal_id(refusal: Refusal) -> str:
-    """The same bytes from the same topic for the same cause have the same id."""
-    digest = hashlib.sha256(b"\x00".join((refusal.topic.encode(), refusal.code.encode(), refusal.payload)))
-    return digest.hexdigest()[:24]
-
-
-def _storable(words: str) -> str:
-    """PostgreSQL's text cannot hold NUL; what a hostile gateway sends may."""
-    return words.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+        try:
+            await quarantining.keep(connection, wire.REFUSAL.decode(entry.value))
+        except WireError as error:
+            await quarantining.set_aside(connection, QUARANTINE, entry, error)

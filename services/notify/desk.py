@@ -19,10 +19,11 @@ from services.notify.subscribers import Subscription, wanted
 from tongluo import wire
 from tongluo.alert import Alert, transition
 from tongluo.clock import wall_now
+from tongluo.errors import WireError
 from tongluo.finding import Finding, Level
 from tongluo.log.port import Log, Stored
 from tongluo.region import County
-from tongluo.store import changes, tables
+from tongluo.store import changes, quarantine, tables
 from tongluo.store.consume import StoreConsumer
 from tongluo.store.engine import ring
 from tongluo.supervise import Pulse
@@ -60,7 +61,12 @@ class Desk:
         await consumer.run(pulse)
 
     async def _apply(self, connection: AsyncConnection, entries: Sequence[Stored]) -> None:
-        findings = [wire.FINDING.decode(entry.value) for entry in entries]
+        findings: list[Finding] = []
+        for entry in entries:
+            try:
+                findings.append(wire.FINDING.decode(entry.value))
+            except WireError as error:
+                await quarantine.set_aside(connection, FINDINGS, entry, error)
         steps = walk(await _current(connection, findings), findings)
         if not steps:
             return

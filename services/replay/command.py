@@ -51,7 +51,7 @@ async def replay(settings: Settings, wish: Wish) -> None:
             recording = read(lines, str(wish.file), wish.station, wish.metric)
     except (OSError, UnicodeDecodeError) as error:
         raise RecordingError(f"cannot read {wish.file}: {error}") from error
-    county = counties.from_folder(settings.county) if settings.county else counties.demonstration()
+    county = counties.chosen(settings)
     if wish.broker is not None:
         await _into_running(wish, recording, county)
     else:

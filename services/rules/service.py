@@ -9,12 +9,10 @@ import msgspec
 from services.rules.catalogue import RainRule
 from services.rules.rainstorm import RainstormJudge, SiteRain
 from tongluo import wire
-from tongluo.clock import wall_now
 from tongluo.errors import WireError
 from tongluo.log.port import Assigned, Batch, Consumer, Entry, Log, Revoked, Snapshot, Stored
-from tongluo.reading import Refusal
 from tongluo.supervise import Pulse
-from tongluo.topics import FINDINGS, QUARANTINE, READINGS
+from tongluo.topics import FINDINGS, READINGS
 
 logger = logging.getLogger(__name__)
 
@@ -89,11 +87,9 @@ class Rules:
         try:
             reading = wire.READING.decode(entry.value)
         except WireError as error:
-            logger.error(
-                "entry %d of partition %d is not a reading: %s", entry.offset, entry.partition, error
-            )
-            refusal = Refusal("", READINGS.name, wall_now(), "unreadable_entry", str(error), entry.value)
-            return [] if told else [Entry(QUARANTINE, "", wire.REFUSAL.encode(refusal), refusal.received)]
+            # The recorder sets it aside for people to see.
+            logger.error("entry %d of partition %d is not judged: %s", entry.offset, entry.partition, error)
+            return []
         findings = [
             finding
             for judge in self._judges

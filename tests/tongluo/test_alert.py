@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -75,7 +76,7 @@ def test_every_history_told_twice_is_the_same_history(steps: list[tuple[int, Lev
 @given(st.lists(st.sampled_from([*Level, None]), max_size=30))
 def test_reports_count_on_and_the_peak_is_the_highest_level(levels: list[Level | None]) -> None:
     alerts = course(*enumerate(levels))
-    for before, after in zip(alerts, alerts[1:], strict=False):
+    for before, after in pairwise(alerts):
         if after.state is State.RAISED:
             assert not before.open
         else:

@@ -7,13 +7,13 @@ from itertools import count
 import aiomqtt
 import pytest
 
-from services.embedded import BrokerRecord, free_port
+from services.embedded import EmbeddedBroker, free_port
 from services.ingest.mqtt import Broker, FieldConnection, Message, subscribe
 
 _names = count(1)
 
 
-def broker(record: BrokerRecord, name: str | None = None) -> Broker:
+def broker(record: EmbeddedBroker, name: str | None = None) -> Broker:
     return Broker("127.0.0.1", record.port_v5, name or f"ingest-{next(_names)}")
 
 
@@ -25,13 +25,13 @@ async def take(field: FieldConnection, wanted: int) -> list[Message]:
     return found
 
 
-async def publish(record: BrokerRecord, topic: str, *payloads: bytes) -> None:
+async def publish(record: EmbeddedBroker, topic: str, *payloads: bytes) -> None:
     async with aiomqtt.Client("127.0.0.1", record.port) as client:
         for payload in payloads:
             await client.publish(topic, payload, qos=1)
 
 
-async def test_what_is_not_acknowledged_comes_again(mqtt: BrokerRecord) -> None:
+async def test_what_is_not_acknowledged_comes_again(mqtt: EmbeddedBroker) -> None:
     us, topic = broker(mqtt), f"t{next(_names)}/a"
     async with subscribe(us, [topic]) as field:
         await publish(mqtt, topic, *(str(n).encode() for n in range(10)))
@@ -48,7 +48,7 @@ async def test_what_is_not_acknowledged_comes_again(mqtt: BrokerRecord) -> None:
                 await field.batch(1)
 
 
-async def test_a_megabyte_comes_through(mqtt: BrokerRecord) -> None:
+async def test_a_megabyte_comes_through(mqtt: EmbeddedBroker) -> None:
     topic = f"t{next(_names)}/a"
     async with subscribe(broker(mqtt), [topic]) as field:
         await publish(mqtt, topic, b"x" * 1_000_000, b"next")
@@ -76,7 +76,7 @@ async def test_a_server_that_speaks_no_mqtt_is_told() -> None:
                 pass
 
 
-async def test_a_broker_that_goes_away_ends_the_wait(mqtt: BrokerRecord) -> None:
+async def test_a_broker_that_goes_away_ends_the_wait(mqtt: EmbeddedBroker) -> None:
     ours: list[asyncio.StreamWriter] = []
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
