@@ -1,0 +1,75 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from services.settings import Embedded, MqttAddress, PostgresDsn, Role, read_settings
+from tongluo.errors import SettingsError
+
+
+def test_without_settings_a_machine_stands_for_itself() -> None:
+    found = read_settings(environment={"PATH": "/bin"})
+    assert (found.store, found.mqtt, found.http_host) == (Embedded(), Embedded(), "127.0.0.1")
+    assert found.roles == frozenset(Role)
+    assert found.embedded_v5_port == found.mqtt_port + 1
+
+
+def test_variables_become_closed_types() -> None:
+    found = read_settings(
+        environment={
+            "TONGLUO_STORE": "postgresql://u:p@db/tongluo",
+            "TONGLUO_MQTT": "mqtt://in%40gest:s%2Fecret@broker:1884",
+            "TONGLUO_ROLES": "rules, notify",
+            "TONGLUO_FUTURE_LIMIT": "15m",
+            "TONGLUO_MQTT5_PORT": "1999",
+        }
+    )
+    assert found.store == PostgresDsn("postgresql://u:p@db/tongluo")
+    assert found.mqtt == MqttAddress("broker", 1884, "in@gest", "s/ecret")
+    assert found.roles == {Role.RULES, Role.NOTIFY}
+    assert found.future_limit == timedelta(minutes=15)
+    assert found.embedded_v5_port == 1999
+
+
+def test_the_environment_stands_over_the_file_and_the_command_line_over_both(tmp_path: Path) -> None:
+    file = tmp_path / "tongluo.toml"
+    file.write_text('http_port = 8001\nmqtt_port = 1801\nroles = "rules"\n')
+    found = read_settings(file, {"TONGLUO_HTTP_PORT": "8002"}, roles="notify")
+    assert (found.http_port, found.mqtt_port, found.roles) == (8002, 1801, {Role.NOTIFY})
+
+
+def test_secrets_may_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a-token-long-enough\n")
+    found = read_settings(environment={"TONGLUO_ADMIN_TOKEN_FILE": str(tmp_path / "token")})
+    assert found.admin_token == "a-token-long-enough"  # noqa: S105
+    with pytest.raises(SettingsError, match="TONGLUO_ADMIN_TOKEN_FILE"):
+        read_settings(environment={"TONGLUO_ADMIN_TOKEN_FILE": str(tmp_path / "none")})
+
+
+def test_every_fault_is_told_by_its_variable() -> None:
+    with pytest.raises(SettingsError) as told:
+        read_settings(
+            environment={
+                "TONGLUO_HTTP_PORT": "99999",
+                "TONGLUO_ROLES": "ingest,cook",
+                "TONGLUO_STORE": "mysql://x",
+                "TONGLUO_MQTT": "http://x",
+                "TONGLUO_PAST_LIMIT": "long",
+                "TONGLUO_HTTP_PROT": "1",
+            }
+        )
+    words = str(told.value)
+    for part in (
+        "HTTP_PORT",
+        "cook",
+        "TONGLUO_STORE",
+        "TONGLUO_MQTT",
+        "30s, 10m",
+        "HTTP_PROT: there is no such",
+    ):
+        assert part in words
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"none\.toml"):
+        read_settings(tmp_path / "none.toml", {})
