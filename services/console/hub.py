@@ -21,8 +21,10 @@ from tongluo.supervise import Pulse
 from tongluo.wire import iso
 
 HEARTBEAT_S: Final = 5.0
-# Readings are shown at most this often; alerts at once.
+# Readings are shown at most this often.
 READINGS_EVERY_S: Final = 0.25
+# Alerts are shown after this much time to gather, which nobody notices.
+GATHER_S: Final = 0.05
 # A page further behind than this fetches everything anew.
 RESUME_AT_MOST: Final = 500
 QUEUE_EVENTS: Final = 1000
@@ -112,6 +114,8 @@ class Hub:
                     last = event.id or last
                 if not events:
                     await wait(bell, HEARTBEAT_S)
+                    # What happens together is told together.
+                    await asyncio.sleep(GATHER_S)
 
     async def _follow_readings(self) -> None:
         async with self._listener.bell("readings") as bell:

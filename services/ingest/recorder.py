@@ -37,7 +37,7 @@ _KEEP_LATEST: Final = text(
 
 
 def readings(log: Log, engine: AsyncEngine) -> StoreConsumer:
-    return StoreConsumer(log, engine, GROUP, READINGS, keep_readings, batch_size=2000)
+    return StoreConsumer(log, engine, GROUP, READINGS, keep_readings, batch_size=2000, gather_s=0.05)
 
 
 def quarantine(log: Log, engine: AsyncEngine) -> StoreConsumer:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.notify import report
 from services.notify.subscribers import Subscription, wanted
 from tongluo import wire
-from tongluo.alert import Alert, transition
+from tongluo.alert import Alert, State, transition
 from tongluo.clock import wall_now
 from tongluo.errors import WireError
 from tongluo.finding import Finding, Level
@@ -25,7 +25,6 @@ from tongluo.log.port import Log, Stored
 from tongluo.region import County
 from tongluo.store import changes, quarantine, tables
 from tongluo.store.consume import StoreConsumer
-from tongluo.store.engine import ring
 from tongluo.supervise import Pulse
 from tongluo.topics import FINDINGS
 
@@ -74,8 +73,8 @@ class Desk:
         await _write_alerts(connection, steps, county)
         await _write_reports(connection, steps, county, now)
         await _write_deliveries(connection, steps, county, now)
-        await ring(connection, OUTBOX_BELL)
-        await changes.note(connection, [changes.Change(step.after.id) for step in steps], now)
+        noted = [changes.Change(step.after.id) for step in steps]
+        await changes.note(connection, noted, now, also_ring=OUTBOX_BELL)
 
 
 def walk(current: dict[tuple[str, str], Alert], findings: Iterable[Finding]) -> list[Step]:
@@ -160,7 +159,7 @@ async def _write_deliveries(
     connection: AsyncConnection, steps: Sequence[Step], county: County, now: datetime
 ) -> None:
     subscriptions = await _subscriptions(connection)
-    told = await _told(connection, {step.after.id for step in steps})
+    told = await _told(connection, {step.after.id for step in steps if step.after.state is not State.RAISED})
     rows: list[dict[str, Any]] = []
     for step in steps:
         alert, about = step.after, report.subject(county, step.after.site)
@@ -172,7 +171,14 @@ async def _write_deliveries(
             rows.append(_delivery_row(alert, subscription, said, now))
     if not rows:
         return
-    # A report still waiting for its next attempt gives way: a red must not wait behind a late orange.
+    await _supersede(connection, [row for row in rows if row["report_no"] > 1])
+    await connection.execute(insert(tables.delivery), rows)
+
+
+async def _supersede(connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> None:
+    """A report still waiting for its next attempt gives way: a red must not wait behind a late orange."""
+    if not rows:
+        return
     await connection.execute(
         text(
             "UPDATE delivery d SET state = 'superseded' "
@@ -181,7 +187,6 @@ async def _write_deliveries(
         ),
         {"alerts": [row["alert"] for row in rows], "subscriptions": [row["subscription"] for row in rows]},
     )
-    await connection.execute(insert(tables.delivery), rows)
 
 
 def _delivery_row(alert: Alert, subscription: Subscription, said: bytes, now: datetime) -> dict[str, Any]:
@@ -211,6 +216,8 @@ async def _subscriptions(connection: AsyncConnection) -> list[Subscription]:
 
 async def _told(connection: AsyncConnection, alerts: set[str]) -> set[tuple[str, str]]:
     """Who has been told of which of these alerts before."""
+    if not alerts:
+        return set()
     rows = await connection.execute(
         text("SELECT DISTINCT alert, subscription FROM delivery WHERE alert = ANY(:alerts)"),
         {"alerts": sorted(alerts)},

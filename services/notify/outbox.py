@@ -66,6 +66,12 @@ _GIVE_WAY: Final = text(
     "    AND e.report_no > d.report_no)"
 )
 
+# Whether a report waited for one of these to be out of its way.
+_FOLLOWED: Final = text(
+    "SELECT EXISTS (SELECT 1 FROM delivery d JOIN delivery e ON e.alert = d.alert AND e.subscription = d.subscription"
+    "  AND e.report_no > d.report_no AND e.state = 'pending' WHERE d.id = ANY(:ids))"
+)
+
 
 class Claimed(msgspec.Struct, frozen=True):
     """A delivery that is ours to send until the claim runs out."""
@@ -135,6 +141,11 @@ class Outbox:
             found = [Claimed(*row) for row in rows]
         return sorted(found, key=lambda delivery: delivery.seq)
 
+    def _full(self) -> bool:
+        return self._in_flight.total() >= AT_ONCE or any(
+            count >= AT_ONCE_EACH for count in self._in_flight.values()
+        )
+
     def _busy(self) -> list[str]:
         return [name for name, count in self._in_flight.items() if count >= AT_ONCE_EACH]
 
@@ -163,8 +174,9 @@ class Outbox:
             logger.warning("delivery %s failed: %s", delivery.id, error)
             outcomes.put_nowait(self._failed(delivery, error, wall_now()))
         finally:
+            if self._full():
+                bell.set()  # there is room again
             self._in_flight[delivery.subscription] -= 1
-            bell.set()
 
     def _failed(self, delivery: Claimed, error: DeliveryError, now: datetime) -> Outcome:
         pause = None if error.permanent else wait_s(delivery.attempts, error.retry_after_s, self._random)
@@ -187,12 +199,13 @@ class Outbox:
             ended = [await outcomes.get()]
             while not outcomes.empty():
                 ended.append(outcomes.get_nowait())
-            await self._write(ended)
+            if await self._write(ended):
+                bell.set()
             pulse.count("delivered", sum(outcome.delivered is not None for outcome in ended))
             pulse.count("failed", sum(outcome.delivered is None for outcome in ended))
-            bell.set()
 
-    async def _write(self, ended: list[Outcome]) -> None:
+    async def _write(self, ended: list[Outcome]) -> bool:
+        """Write outcomes; whether something may be sent sooner than was known before."""
         failed = [outcome.id for outcome in ended if outcome.delivered is None]
         gone = [outcome.subscription for outcome in ended if outcome.status == GONE]
         noted = [changes.Change(outcome.alert, outcome.id) for outcome in ended if outcome.alert is not None]
@@ -202,7 +215,9 @@ class Outbox:
                 await connection.execute(_GIVE_WAY, {"ids": failed})
             if gone:
                 await connection.execute(_DISABLE, {"gone": gone})
+            waiting = await connection.scalar(_FOLLOWED, {"ids": [outcome.id for outcome in ended]})
             await changes.note(connection, noted, wall_now())
+        return bool(failed) or bool(waiting)
 
 
 def _delivered(delivery: Claimed, status: int, now: datetime) -> Outcome:

@@ -8,7 +8,6 @@ the lock, so a zombie is fenced by construction. A hung member (no heartbeat) ha
 import asyncio
 import importlib.resources
 import zlib
-from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -38,7 +37,7 @@ class PostgresLog:
     async def append(self, entries: Sequence[Entry]) -> None:
         if not entries:
             return
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._pool.connection() as connection:
             await _append(connection, entries)
 
     @asynccontextmanager
@@ -192,7 +191,8 @@ class _PostgresConsumer:
         if lost:
             raise Fenced(f"partitions {lost} of {self._topic.name} belong to another member now")
         try:
-            async with self._connection.transaction():
+            # The pipeline sends everything at once and waits once.
+            async with self._connection.pipeline(), self._connection.transaction():
                 await _append(self._connection, outputs)
                 await self._write_positions(positions)
                 await self._write_snapshots(snapshots or {})
@@ -254,46 +254,16 @@ def partition_of(key: str, partitions: int) -> int:
 
 
 async def _append(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Append inside the caller's transaction.
-
-    The partition's row is locked until commit, so offsets become visible in order and without gaps.
-    """
+    """Append, in the caller's transaction if there is one. One round trip (see log_append in the schema)."""
     if not entries:
         return
-    placed: dict[tuple[str, int], list[Entry]] = defaultdict(list)
-    for entry in entries:
-        placed[entry.topic.name, partition_of(entry.key, entry.topic.partitions)].append(entry)
-    first = await _reserve(connection, {place: len(found) for place, found in placed.items()})
-    rows = [
-        (topic, partition, first[topic, partition] + nth, entry.key, entry.time, entry.value)
-        for (topic, partition), found in placed.items()
-        for nth, entry in enumerate(found)
-    ]
     await connection.execute(
-        'INSERT INTO log_entry (topic, partition, "offset", key, event_time, value) '
-        "SELECT * FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::text[], %b::timestamptz[], %b::bytea[])",
-        [list(column) for column in zip(*rows, strict=True)],
+        "SELECT log_append(%b::text[], %b::int[], %b::text[], %b::timestamptz[], %b::bytea[])",
+        (
+            [entry.topic.name for entry in entries],
+            [partition_of(entry.key, entry.topic.partitions) for entry in entries],
+            [entry.key for entry in entries],
+            [entry.time for entry in entries],
+            [entry.value for entry in entries],
+        ),
     )
-    for topic in {topic for topic, _ in placed}:
-        await connection.execute("SELECT pg_notify('tongluo', %s)", (f"log:{topic}",))
-
-
-async def _reserve(
-    connection: Connection, wanted: Mapping[tuple[str, int], int]
-) -> dict[tuple[str, int], int]:
-    """Advance the partitions' next offsets by `wanted` and return the first offset of each."""
-    places = sorted(wanted)  # one order for everybody, so that two appends never wait for each other
-    topics, partitions = [list(column) for column in zip(*places, strict=True)]
-    await connection.execute(
-        "SELECT 1 FROM log_partition WHERE (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int[])) "
-        "ORDER BY topic, partition FOR UPDATE",
-        (topics, partitions),
-    )
-    cursor = await connection.execute(
-        "UPDATE log_partition p SET next_offset = next_offset + w.count "
-        "FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS w(topic, partition, count) "
-        "WHERE p.topic = w.topic AND p.partition = w.partition "
-        "RETURNING p.topic, p.partition, p.next_offset - w.count",
-        (topics, partitions, [wanted[place] for place in places]),
-    )
-    return {(topic, partition): offset for topic, partition, offset in await cursor.fetchall()}

@@ -7,10 +7,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tongluo.postgres import lock_number
-from tongluo.store.engine import ring
 
 BELL = "changes"
 _LOCK = lock_number("changes")
+_LOCK_AND_RING = text(
+    "SELECT pg_advisory_xact_lock(:lock), pg_notify('tongluo', :bell), pg_notify('tongluo', :other)"
+)
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -20,14 +22,16 @@ class Change(msgspec.Struct, frozen=True):
     delivery: str | None = None
 
 
-async def note(connection: AsyncConnection, changes: list[Change], at: datetime) -> None:
-    """Write changes in the caller's transaction; call it last.
+async def note(
+    connection: AsyncConnection, changes: list[Change], at: datetime, *, also_ring: str = BELL
+) -> None:
+    """Write changes in the caller's transaction; call it last. `also_ring` names a further bell.
 
     The lock, held until commit, makes numbers become visible in their order: a reader never skips one.
     """
     if not changes:
         return
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    await connection.execute(_LOCK_AND_RING, {"lock": _LOCK, "bell": BELL, "other": also_ring})
     await connection.execute(
         text(
             "INSERT INTO change (kind, alert, delivery, at) "
@@ -36,4 +40,3 @@ async def note(connection: AsyncConnection, changes: list[Change], at: datetime)
         ),
         {"alerts": [c.alert for c in changes], "deliveries": [c.delivery for c in changes], "at": at},
     )
-    await ring(connection, BELL)

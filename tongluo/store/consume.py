@@ -1,5 +1,6 @@
 """The loop of a consumer whose effect is in the store: effect and place in the log in one transaction."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ class StoreConsumer:
     topic: Topic
     effect: Effect
     batch_size: int
+    # How long to let entries gather after a batch: fewer, larger transactions where nobody waits for them.
+    gather_s: float = 0.0
 
     async def run(self, pulse: Pulse) -> None:
         async with self.log.join(self.group, self.topic, batch_size=self.batch_size) as consumer:
@@ -39,6 +42,8 @@ class StoreConsumer:
                         await advance(connection, self.group, self.topic, _taken(event))
                         await self.effect(connection, event.entries)
                     pulse.count(self.topic.name, len(event.entries))
+                    if len(event.entries) < self.batch_size:
+                        await asyncio.sleep(self.gather_s)
 
 
 def _taken(batch: Batch) -> dict[int, tuple[int, int]]:
