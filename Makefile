@@ -4,7 +4,7 @@ BIN := .venv/bin
 PAGE := services/console/web
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev web demo doctor check test bench bench-latency clean
+.PHONY: help install install-dev web demo doctor check test screenshot bench bench-latency clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,6 +33,9 @@ check: install-dev  ## Style, types, import contracts
 
 test: install-dev web  ## Every test, against real servers
 	$(BIN)/pytest
+
+screenshot: install-dev web  ## The picture of the README, taken by the browser test
+	SCREENSHOT=docs/images/duty-room.png $(BIN)/pytest -q tests/browser -k without_a_reload
 
 bench: bench-latency  ## Every benchmark
 
