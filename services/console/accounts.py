@@ -1,6 +1,7 @@
 """Accounts and sessions: argon2 for passwords, random tokens of which only the digest is stored."""
 
 import asyncio
+import functools
 import hashlib
 import secrets
 from datetime import datetime, timedelta
@@ -14,8 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 SESSION: Final = timedelta(hours=12)
 _hasher: Final = PasswordHasher()
-# Verified when the account is unknown, so that the time of the answer does not tell which accounts exist.
-_NOBODY: Final = _hasher.hash("nobody")
+
+
+@functools.cache
+def _nobody() -> str:
+    """Verified when the account is unknown, so that the time of the answer does not tell which accounts exist."""
+    return _hasher.hash("nobody")
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -61,7 +66,7 @@ async def log_in(engine: AsyncEngine, name: str, password: str, now: datetime) -
                 text("SELECT password_hash, role FROM account WHERE name = :name"), {"name": name}
             )
         ).first()
-    right = await asyncio.to_thread(_verify, row[0] if row is not None else _NOBODY, password)
+    right = await asyncio.to_thread(_verify, row[0] if row is not None else _nobody(), password)
     if row is None or not right:
         return None
     token = secrets.token_urlsafe(32)
