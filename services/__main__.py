@@ -11,10 +11,14 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from tongluo import __version__
-from tongluo.errors import SettingsError, TongluoError
+from tongluo import __version__, duration
+from tongluo.errors import TongluoError
 
 OK, FAILED, USAGE = 0, 1, 2
+
+
+class UsageError(TongluoError):
+    """The command line asks for something that does not go together."""
 
 
 def main() -> None:
@@ -27,7 +31,7 @@ def main() -> None:
         sys.exit(_run(_COMMANDS[arguments.command](arguments)))
     except TongluoError as error:
         print(f"tongluo: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(FAILED)
+        sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,13 +169,11 @@ async def _replay(arguments: argparse.Namespace) -> int:
     try:
         speed = speed_of(arguments.speed)
     except ValueError:
-        raise SettingsError(f"--speed {arguments.speed}: a positive number, or max") from None
+        raise UsageError(f"--speed {arguments.speed}: a positive number, or max") from None
     if (arguments.broker is None) != (arguments.shift is None):
-        raise SettingsError(
-            "--broker and --shift now go together: a live instance takes only readings of now"
-        )
+        raise UsageError("--broker and --shift now go together: a live instance takes only readings of now")
     if arguments.broker is not None and not re.fullmatch(r".*:[0-9]{1,5}|[0-9]{1,5}", arguments.broker):
-        raise SettingsError(f"--broker {arguments.broker}: HOST:PORT is needed, such as 127.0.0.1:1883")
+        raise UsageError(f"--broker {arguments.broker}: HOST:PORT is needed, such as 127.0.0.1:1883")
     wish = Wish(
         file=arguments.file,
         station=arguments.station,
@@ -206,10 +208,10 @@ async def _password(arguments: argparse.Namespace) -> int:
 
 
 def _seconds(words: str) -> float:
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)?", words)
-    if found is None:
-        raise SettingsError(f"{words!r} is not a span of time; write 60s, 5m or 1h")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2] or "s"]
+    try:
+        return duration.parse(words).total_seconds()
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 _COMMANDS = {

@@ -2,7 +2,6 @@
 
 import enum
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -13,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from tongluo import duration
 from tongluo.errors import SettingsError
 
 PREFIX: Final = "TONGLUO_"
@@ -98,10 +98,7 @@ def _roles(value: Any) -> Any:
 
 
 def _span(value: Any) -> Any:
-    found = re.fullmatch(r"([0-9]{1,6})([smhd])", value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("must be a duration such as 30s, 10m, 6h or 60d")
-    return timedelta(**{{"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]: int(found[1])})
+    return duration.parse(value) if isinstance(value, str) else value
 
 
 def _folder(path: Path) -> Path:
@@ -144,7 +141,9 @@ class Settings(BaseModel):
     @property
     def embedded_v5_port(self) -> int:
         """The embedded broker's MQTT 5 port: beside the 3.1.1 port unless set."""
-        return self.mqtt5_port if self.mqtt5_port is not None else self.mqtt_port + 1
+        if self.mqtt5_port is not None:
+            return self.mqtt5_port
+        return self.mqtt_port + 1 if self.mqtt_port < 65535 else self.mqtt_port - 1
 
 
 def read_settings(

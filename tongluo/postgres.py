@@ -14,14 +14,18 @@ from tongluo.supervise import Pulse
 Connection = psycopg.AsyncConnection[TupleRow]
 
 # A peer that vanished without a word is noticed in about 20 s, so that its locks are given back.
-_CARE = "keepalives=1 keepalives_idle=10 keepalives_interval=5 keepalives_count=2 connect_timeout=10"
+# Times are UTC whatever the server's own zone is.
+_CARE = "options='-c TimeZone=UTC' keepalives=1 keepalives_idle=10 keepalives_interval=5 keepalives_count=2 connect_timeout=10"
+
+
+def conninfo(dsn: str) -> str:
+    """A DSN with what every connection of ours has in common."""
+    return make_conninfo(dsn, **conninfo_to_dict(_CARE))
 
 
 async def connect(dsn: str) -> Connection:
     """An autocommit connection; transactions are opened explicitly. Raises psycopg.OperationalError."""
-    return await psycopg.AsyncConnection.connect(
-        make_conninfo(dsn, **conninfo_to_dict(_CARE)), autocommit=True
-    )
+    return await psycopg.AsyncConnection.connect(conninfo(dsn), autocommit=True)
 
 
 class Listener:

@@ -73,3 +73,9 @@ class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     reason: str
     payload: bytes
+
+
+def storable(words: str, most: int = 4000) -> str:
+    """Text from outside as a database and a page can hold it: no NUL, no half characters, not endless."""
+    clean = words.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
+    return clean if len(clean) <= most else clean[: most - 1] + "…"

@@ -107,6 +107,19 @@ class County(msgspec.Struct, frozen=True):
         return self.divisions.get(site.division[:9])
 
 
+def covers(area: str, division: str) -> bool:
+    """Whether `division` lies in `area`; zeros that fill a code up to 12 digits do not count (GB/T 2260 bounds)."""
+    return division.startswith(significant(area))
+
+
+def significant(code: str) -> str:
+    """A code without its filling: 331124100000 is township 331124100; digits are dropped by level, not singly."""
+    for end in (6, 9):
+        if len(code) > end and not code[end:].strip("0"):
+            return code[:end]
+    return code
+
+
 class _Head(msgspec.Struct, forbid_unknown_fields=True):
     code: str
     name: str
@@ -148,8 +161,11 @@ def read_county(toml: str, divisions_csv: str, source: str = "county.toml") -> C
     return county
 
 
-def _convert(rows: Iterable[Any], kind: type[T], table: str, faults: list[str]) -> list[T]:
+def _convert(rows: Any, kind: type[T], table: str, faults: list[str]) -> list[T]:
     found: list[T] = []
+    if not isinstance(rows, Iterable) or isinstance(rows, str):
+        faults.append(f"{table}: write it as [[{table}]] tables")
+        return found
     for number, row in enumerate(rows, start=1):
         try:
             found.append(msgspec.convert(row, kind))

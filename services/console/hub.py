@@ -13,10 +13,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.console import words
+from tongluo import bells
 from tongluo.clock import Clock
 from tongluo.postgres import Listener, wait
 from tongluo.region import County
-from tongluo.store import changes
 from tongluo.supervise import Pulse
 from tongluo.wire import iso
 
@@ -104,7 +104,7 @@ class Hub:
 
     async def _follow_changes(self, pulse: Pulse) -> None:
         last = await self.last_id()
-        async with self._listener.bell(changes.BELL) as bell:
+        async with self._listener.bell(bells.CHANGES) as bell:
             pulse.beat()
             while True:
                 bell.clear()
@@ -118,7 +118,7 @@ class Hub:
                     await asyncio.sleep(GATHER_S)
 
     async def _follow_readings(self) -> None:
-        async with self._listener.bell("readings") as bell:
+        async with self._listener.bell(bells.READINGS) as bell:
             while True:
                 bell.clear()
                 items = await self._new_readings()

@@ -20,6 +20,7 @@ from tongluo.clock import wall_now
 KEEP_ALIVE_S: Final = 20
 RECEIVE_MAX: Final = 2000
 MAX_PACKET_BYTES: Final = 8 * 1024 * 1024
+BATCH_BYTES: Final = 8 * 1024 * 1024
 SESSION_EXPIRY_S: Final = 7 * 24 * 3600
 
 
@@ -48,15 +49,22 @@ class FieldConnection:
     def __init__(self, protocol: "_Protocol") -> None:
         self._protocol = protocol
 
-    async def batch(self, limit: int) -> list[Message]:
-        """At least one and at most `limit` messages, in order. Raises ConnectionError when the broker is gone."""
+    async def batch(self, limit: int, most_bytes: int = BATCH_BYTES) -> list[Message]:
+        """At least one and at most `limit` messages, in order, and no more after `most_bytes` of payload.
+
+        Raises ConnectionError when the broker is gone.
+        """
         protocol = self._protocol
         while not protocol.messages:
             protocol.raise_if_lost()
             protocol.arrived.clear()
             await protocol.arrived.wait()
-        taken = [protocol.messages.popleft() for _ in range(min(limit, len(protocol.messages)))]
-        protocol.resume_if_drained()
+        taken: list[Message] = []
+        size = 0
+        while protocol.messages and len(taken) < limit and size < most_bytes:
+            taken.append(protocol.messages.popleft())
+            size += len(taken[-1].payload)
+        protocol.drained(size)
         return taken
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
@@ -89,7 +97,9 @@ async def subscribe(broker: Broker, filters: Sequence[str]) -> AsyncIterator[Fie
 class _Protocol(asyncio.Protocol):
     """Bytes to packets and back; keeps the connection alive and notices when it is not."""
 
-    _PAUSE_ABOVE: Final = 2 * RECEIVE_MAX
+    # Beyond these the socket is not read until half has been taken: QoS 0 knows no other bound.
+    _MOST_MESSAGES: Final = 2 * RECEIVE_MAX
+    _MOST_BYTES: Final = 2 * BATCH_BYTES
 
     def __init__(self) -> None:
         self.messages: deque[Message] = deque()
@@ -98,6 +108,7 @@ class _Protocol(asyncio.Protocol):
         self._buffer = bytearray()
         self._answers: dict[type[object], asyncio.Future[object]] = {}
         self._lost: Exception | None = None
+        self._held_bytes = 0
         self._paused = False
         self._heard_s = 0.0
         self._pinger: asyncio.TimerHandle | None = None
@@ -146,8 +157,11 @@ class _Protocol(asyncio.Protocol):
         if self._lost is not None:
             raise ConnectionResetError(f"the MQTT broker is gone: {self._lost}")
 
-    def resume_if_drained(self) -> None:
-        if self._paused and len(self.messages) < self._PAUSE_ABOVE // 2 and self._transport is not None:
+    def drained(self, size: int) -> None:
+        """`size` bytes of messages have been taken."""
+        self._held_bytes -= size
+        low = len(self.messages) <= self._MOST_MESSAGES // 2 and self._held_bytes <= self._MOST_BYTES // 2
+        if self._paused and low and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
 
@@ -189,14 +203,9 @@ class _Protocol(asyncio.Protocol):
         match packet:
             case mqtt5.PublishPacket():
                 self.messages.append(Message(packet.topic, packet.payload, wall_now(), packet.packet_id))
+                self._held_bytes += len(packet.payload)
                 self.arrived.set()
-                if (
-                    len(self.messages) > self._PAUSE_ABOVE
-                    and not self._paused
-                    and self._transport is not None
-                ):
-                    self._paused = True
-                    self._transport.pause_reading()
+                self._pause_if_full()
             case mqtt5.DisconnectPacket():
                 self._fail(ConnectionResetError(f"it said goodbye: {packet.reason_code.name}"))
             case mqtt5.SubAckPacket() if any(code.value >= 128 for code in packet.reason_codes):
@@ -205,6 +214,12 @@ class _Protocol(asyncio.Protocol):
                 future = self._answers.pop(type(packet), None)
                 if future is not None and not future.done():
                     future.set_result(packet)
+
+    def _pause_if_full(self) -> None:
+        full = len(self.messages) > self._MOST_MESSAGES or self._held_bytes > self._MOST_BYTES
+        if full and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
 
     def _ping(self) -> None:
         """Ask for a sign of life every half keep-alive; two silent intervals end the connection."""

@@ -1,5 +1,6 @@
 """From bytes to readings: the steps, in order, as data. Pure: no I/O, no clock; `now` comes in with the context."""
 
+import math
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,10 +11,13 @@ from services.ingest import units
 from services.ingest.decoders import native
 from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused
-from tongluo.reading import METRICS, Quality, Reading, Refusal
+from tongluo.reading import METRICS, Quality, Reading, Refusal, storable
 from tongluo.region import County, Station
 
 MAX_PAYLOAD_BYTES: Final = 512 * 1024
+MOST_REFUSALS: Final = 100
+# Also in replay mode: outside these years no gauge has measured, and calendars and databases come to their ends.
+FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -95,6 +99,13 @@ def know_metric(draft: Draft, context: Context) -> Draft | Refused:
 def check_time(draft: Draft, context: Context) -> Draft | Refused:
     """A clock far ahead or a year behind cannot be judged; the bytes are kept until somebody has looked."""
     time, now, limits = draft.observation.time, context.now, context.limits
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
+        return _refuse(
+            draft,
+            "wrong_time",
+            f"时间 {time.isoformat()} 不在 {FIRST_YEAR}—{LAST_YEAR} 年之间，请校准网关时钟",
+            f"time {time.isoformat()} is not between {FIRST_YEAR} and {LAST_YEAR}; set the gateway's clock",
+        )
     if limits.future is not None and time > now + limits.future:
         return _refuse(
             draft,
@@ -121,6 +132,13 @@ def convert_unit(draft: Draft, context: Context) -> Draft | Refused:
         return draft
     own = METRICS[seen.metric].unit
     value = units.convert(seen.value, seen.unit, own)
+    if value is not None and not math.isfinite(value):
+        return _refuse(
+            draft,
+            "not_finite",
+            f"{seen.value} {seen.unit} 换算为 {own} 后不是有限数值",
+            f"{seen.value} {seen.unit} is not a finite number of {own}",
+        )
     if value is None:
         known = units.known(own)
         return _refuse(
@@ -143,15 +161,39 @@ def flag_range(draft: Draft, context: Context) -> Draft | Refused:
 STEPS: Final[tuple[Step, ...]] = (place, know_metric, check_time, convert_unit, flag_range)
 
 
-def read(message: Message, context: Context) -> Iterator[Reading | Refusal]:
+def read(message: Message, context: Context) -> list[Reading | Refusal]:
     """Everything one message holds: readings to be logged, and refusals to be quarantined."""
     gateway, found = _open(message)
-    for item in found:
-        outcome = item if isinstance(item, Refused) else _through(Draft(gateway, item), context)
-        if isinstance(outcome, Refused):
-            yield Refusal(gateway, message.topic, message.received, outcome.code, outcome.reason, outcome.raw)
-        else:
-            yield _finish(outcome)
+    outcomes = [
+        item if isinstance(item, Refused) else _through(Draft(gateway, item), context) for item in found
+    ]
+    readings = [_finish(outcome) for outcome in outcomes if isinstance(outcome, Draft)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    if len(refused) > MOST_REFUSALS:
+        refused = [_too_many(refused, message)]
+    return [*readings, *(refusal(message, gateway, item.code, item.reason, item.raw) for item in refused)]
+
+
+def refusal(message: Message, gateway: str, code: str, reason: str, payload: bytes) -> Refusal:
+    """A refusal whose words can be stored and shown, whatever the gateway put into them."""
+    return Refusal(
+        storable(gateway, 200),
+        storable(message.topic, 200),
+        message.received,
+        code,
+        storable(reason),
+        payload,
+    )
+
+
+def _too_many(refused: list[Refused], message: Message) -> Refused:
+    """One refusal for a message full of faults: a broken gateway must not multiply what it sends."""
+    first = refused[0]
+    return Refused(
+        first.code,
+        f"一条报文中有 {len(refused)} 处错误，第一处：{first.reason} · {len(refused)} faults in one message, the first of them",
+        message.payload,
+    )
 
 
 def _through(draft: Draft, context: Context) -> Draft | Refused:

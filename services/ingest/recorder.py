@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tongluo import wire
+from tongluo import bells, wire
 from tongluo.clock import wall_now
 from tongluo.errors import WireError
 from tongluo.log.port import Log, Stored
@@ -62,7 +62,7 @@ async def keep_readings(connection: AsyncConnection, entries: Sequence[Stored]) 
     }
     await connection.execute(_KEEP, columns)
     await connection.execute(_KEEP_LATEST, columns)
-    await ring(connection, "readings")
+    await ring(connection, bells.READINGS)
 
 
 async def keep_refusals(connection: AsyncConnection, entries: Sequence[Stored]) -> None:

@@ -9,7 +9,7 @@ from services.ingest.mqtt import Broker, Message, subscribe
 from tongluo import wire
 from tongluo.clock import Clock
 from tongluo.log.port import Entry, Log
-from tongluo.reading import Reading
+from tongluo.reading import Reading, Refusal
 from tongluo.region import County
 from tongluo.supervise import Pulse
 from tongluo.topics import QUARANTINE, READINGS
@@ -21,7 +21,7 @@ BATCH_MESSAGES: Final = 500
 
 
 class Ingest:
-    """Reads the field until cancelled. `county` is asked anew for every batch, so that changes count at once."""
+    """Reads the field until cancelled."""
 
     def __init__(
         self, broker: Broker, log: Log, county: Callable[[], County], clock: Clock, limits: pipeline.Limits
@@ -46,8 +46,7 @@ class Ingest:
     def _entries(self, messages: list[Message]) -> list[Entry]:
         entries: list[Entry] = []
         for message in messages:
-            context = pipeline.Context(self._county(), self._clock.now(), self._limits)
-            for outcome in pipeline.read(message, context):
+            for outcome in self._read(message):
                 if isinstance(outcome, Reading):
                     self._clock.observe(outcome.time)
                     entries.append(Entry(READINGS, outcome.site, wire.READING.encode(outcome), outcome.time))
@@ -57,3 +56,13 @@ class Ingest:
                         Entry(QUARANTINE, outcome.gateway, wire.REFUSAL.encode(outcome), outcome.received)
                     )
         return entries
+
+    def _read(self, message: Message) -> list[Reading | Refusal]:
+        context = pipeline.Context(self._county(), self._clock.now(), self._limits)
+        try:
+            return pipeline.read(message, context)
+        except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
+            # A mistake of ours, but one message must never stand in the way of a county's readings.
+            logger.exception("a message on %r could not be handled", message.topic[:200])
+            reason = f"程序无法处理此报文，请转告开发者 · the program cannot handle this message, tell its makers: {error!r}"
+            return [pipeline.refusal(message, "", "unforeseen", reason, message.payload)]

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.notify import report
 from services.notify.subscribers import Subscription, wanted
-from tongluo import wire
+from tongluo import bells, wire
 from tongluo.alert import Alert, State, transition
 from tongluo.clock import wall_now
 from tongluo.errors import WireError
@@ -29,7 +29,6 @@ from tongluo.supervise import Pulse
 from tongluo.topics import FINDINGS
 
 GROUP: Final = "desk"
-OUTBOX_BELL: Final = "outbox"
 # Small, so that the first alerts of a county-wide storm are told before the last are stored.
 BATCH_FINDINGS: Final = 100
 
@@ -74,7 +73,7 @@ class Desk:
         await _write_reports(connection, steps, county, now)
         await _write_deliveries(connection, steps, county, now)
         noted = [changes.Change(step.after.id) for step in steps]
-        await changes.note(connection, noted, now, also_ring=OUTBOX_BELL)
+        await changes.note(connection, noted, now, also_ring=bells.OUTBOX)
 
 
 def walk(current: dict[tuple[str, str], Alert], findings: Iterable[Finding]) -> list[Step]:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.notify.backoff import wait_s
 from services.notify.channels.webhook import TIMEOUT_S, WebhookChannel, open_webhooks
+from tongluo import bells
 from tongluo.clock import wall_now
 from tongluo.errors import DeliveryError
 from tongluo.postgres import Listener, wait
@@ -24,7 +25,6 @@ from tongluo.supervise import Pulse
 
 logger = logging.getLogger(__name__)
 
-BELL: Final = "outbox"
 AT_ONCE: Final = 64
 # One subscriber may not take all the places: a slow one delays nobody else.
 AT_ONCE_EACH: Final = 16
@@ -115,7 +115,7 @@ class Outbox:
         outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
         async with (
             open_webhooks(AT_ONCE) as channel,
-            self._listener.bell(BELL) as bell,
+            self._listener.bell(bells.OUTBOX) as bell,
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(self._keep_outcomes(outcomes, bell, pulse), name="outbox outcomes")

@@ -4,6 +4,7 @@ import msgspec
 
 from tongluo.alert import Alert
 from tongluo.finding import Level, rank
+from tongluo.region import covers
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -28,16 +29,3 @@ def wanted(subscription: Subscription, alert: Alert, division: str, *, known: bo
     if subscription.hazards and alert.hazard not in subscription.hazards:
         return False
     return not subscription.areas or any(covers(area, division) for area in subscription.areas)
-
-
-def covers(area: str, division: str) -> bool:
-    """Whether `division` lies in `area`; zeros that fill a code up to 12 digits do not count (GB/T 2260 bounds)."""
-    return division.startswith(significant(area))
-
-
-def significant(code: str) -> str:
-    """A code without its filling: 331124100000 is township 331124100; digits are dropped by level, not singly."""
-    for end in (6, 9):
-        if len(code) > end and not code[end:].strip("0"):
-            return code[:end]
-    return code

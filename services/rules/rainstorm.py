@@ -6,8 +6,8 @@ from typing import Final
 import msgspec
 
 from services.rules.catalogue import RainRule
-from services.rules.durations import microseconds
 from services.rules.windows import RollingSums
+from tongluo.duration import microseconds
 from tongluo.finding import Criterion, Evidence, Finding, Level, rank
 from tongluo.reading import Quality, Reading
 

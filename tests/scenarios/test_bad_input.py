@@ -66,17 +66,41 @@ async def test_the_same_bad_message_is_one_row_that_counts(program: Running) -> 
         await until(counted)
 
 
-async def test_hostile_words_reach_the_page_unharmed(program: Running) -> None:
-    hostile = "<script>alert(1)</script>\x00\ud800".encode("utf-8", "surrogatepass")
+async def test_hostile_words_do_not_stop_a_county(program: Running) -> None:
+    """Half a character, NUL in a station and in a topic: each would stop a pipeline that writes down what it got."""
+    reading = '{"station":"R-1","metric":"rain","time":"2026-07-01T00:00:00+00:00","value":%s}'
+    hostile = {
+        GATEWAY: [
+            reading % '"\\ud800"',
+            reading % '"<script>alert(1)</script>"',
+            (reading % "1").replace("R-1", "R\\u0000"),
+        ],
+        "tongluo/v1/a\x00b/readings": [reading % "1"],
+    }
     async with aiomqtt.Client("127.0.0.1", program.field.gateway_port) as client:
-        await client.publish(GATEWAY, hostile, qos=1)
-        await client.publish(GATEWAY, msgspec.json.encode(rain(1, 0.5, "R\x00<b>")), qos=1)
+        for topic, payloads in hostile.items():
+            for payload in payloads:
+                await client.publish(topic, payload, qos=1)
+    await publish(program.field.gateway_port, storm())
     async with officer(program.http_url) as api:
 
-        async def both() -> bool:
-            return len((await api.get("/quarantine")).json()["items"]) == 2
+        async def raised_beside_four() -> bool:
+            items = (await api.get("/quarantine")).json()["items"]
+            return len(items) == 4 and len(await alerts(api)) == 1
 
-        await until(both)
+        await until(raised_beside_four)
+
+
+async def test_large_messages_by_the_dozen_are_taken_in_pieces(program: Running) -> None:
+    async with aiomqtt.Client("127.0.0.1", program.field.gateway_port) as client:
+        for number in range(30):
+            await client.publish(GATEWAY, b"%d" % number + b" " * 3_000_000, qos=1)
+    async with officer(program.http_url) as api:
+
+        async def all_there() -> bool:
+            return len((await api.get("/quarantine")).json()["items"]) == 30
+
+        await until(all_there)
 
 
 @pytest.mark.parametrize("value", [-1.0, 100_000.0])

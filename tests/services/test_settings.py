@@ -64,7 +64,7 @@ def test_every_fault_is_told_by_its_variable() -> None:
         "cook",
         "TONGLUO_STORE",
         "TONGLUO_MQTT",
-        "30s, 10m",
+        "30s, 15m",
         "HTTP_PROT: there is no such",
     ):
         assert part in words

@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from tongluo.errors import Fenced
 from tongluo.log.membership import Membership
 from tongluo.log.port import Assigned, Batch, Consumer, Entry, Event, Revoked, Snapshot, Stored
-from tongluo.postgres import Connection, Listener, connect, lock_number, wait
+from tongluo.postgres import Connection, Listener, connect, conninfo, lock_number, wait
 from tongluo.supervise import Pulse
 from tongluo.topics import TOPICS, Topic
 
@@ -112,7 +112,7 @@ async def open_log(dsn: str, listener: Listener, *, session_s: float = 30.0) -> 
                 (topic.name, topic.partitions - 1),
             )
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-        dsn,
+        conninfo(dsn),
         min_size=1,
         max_size=4,
         open=False,

@@ -6,9 +6,9 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tongluo import bells
 from tongluo.postgres import lock_number
 
-BELL = "changes"
 _LOCK = lock_number("changes")
 _LOCK_AND_RING = text(
     "SELECT pg_advisory_xact_lock(:lock), pg_notify('tongluo', :bell), pg_notify('tongluo', :other)"
@@ -23,7 +23,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 async def note(
-    connection: AsyncConnection, changes: list[Change], at: datetime, *, also_ring: str = BELL
+    connection: AsyncConnection, changes: list[Change], at: datetime, *, also_ring: str = bells.CHANGES
 ) -> None:
     """Write changes in the caller's transaction; call it last. `also_ring` names a further bell.
 
@@ -31,7 +31,7 @@ async def note(
     """
     if not changes:
         return
-    await connection.execute(_LOCK_AND_RING, {"lock": _LOCK, "bell": BELL, "other": also_ring})
+    await connection.execute(_LOCK_AND_RING, {"lock": _LOCK, "bell": bells.CHANGES, "other": also_ring})
     await connection.execute(
         text(
             "INSERT INTO change (kind, alert, delivery, at) "

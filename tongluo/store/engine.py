@@ -21,6 +21,7 @@ async def open_store(dsn: str, *, pool_size: int = 10) -> AsyncIterator[AsyncEng
         pool_size=pool_size,
         max_overflow=5,
         pool_pre_ping=True,
+        connect_args={"options": "-c TimeZone=UTC"},
         json_serializer=lambda value: msgspec.json.encode(value).decode(),
         json_deserializer=msgspec.json.decode,
     )

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tongluo.clock import wall_now
 from tongluo.errors import WireError
 from tongluo.log.port import Stored
-from tongluo.reading import Refusal
+from tongluo.reading import Refusal, storable
 from tongluo.topics import Topic
 
 logger = logging.getLogger(__name__)
@@ -30,10 +30,10 @@ async def keep(connection: AsyncConnection, refusal: Refusal) -> None:
         _KEEP,
         {
             "id": refusal_id(refusal),
-            "gateway": _storable(refusal.gateway),
-            "topic": _storable(refusal.topic),
+            "gateway": storable(refusal.gateway),
+            "topic": storable(refusal.topic),
             "code": refusal.code,
-            "reason": _storable(refusal.reason),
+            "reason": storable(refusal.reason),
             "payload": refusal.payload,
             "received": refusal.received,
         },
@@ -51,8 +51,3 @@ def refusal_id(refusal: Refusal) -> str:
     """The same bytes from the same topic for the same cause have the same id."""
     parts = (refusal.topic.encode("utf-8", "replace"), refusal.code.encode(), refusal.payload)
     return hashlib.sha256(b"\x00".join(parts)).hexdigest()[:24]
-
-
-def _storable(words: str) -> str:
-    """PostgreSQL's text cannot hold NUL or lone surrogates; what a hostile gateway sends may."""
-    return words.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -10,7 +10,7 @@ from services.console import words
 from services.console.problems import Problem
 from services.console.room import Entered, InRoom
 from tongluo.finding import Level
-from tongluo.region import County
+from tongluo.region import County, covers
 from tongluo.store.tables import alert
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
@@ -80,5 +80,4 @@ async def one(alert_id: str, room: InRoom, account: Entered) -> dict[str, Any]:
 
 
 def _sites_in(county: County, area: str) -> list[str]:
-    end = 6 if not area[6:].strip("0") else 9 if not area[9:].strip("0") else 12
-    return [site.id for site in county.sites.values() if site.division.startswith(area[:end])]
+    return [site.id for site in county.sites.values() if covers(area, site.division)]

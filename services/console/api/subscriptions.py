@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select, text
 from services.console import words
 from services.console.problems import Problem
 from services.console.room import Entered, InRoom
+from tongluo import bells
 from tongluo.clock import wall_now
 from tongluo.finding import Level
 from tongluo.region import County
@@ -86,7 +87,7 @@ async def change(subscription_id: str, wish: Change, room: InRoom, account: Ente
         await connection.execute(
             subscription.update().where(subscription.c.id == subscription_id).values(enabled=wish.enabled)
         )
-        await ring(connection, "outbox")
+        await ring(connection, bells.OUTBOX)
         row = (
             await connection.execute(text(f"{_LIST} WHERE s.id = :id GROUP BY s.id"), {"id": subscription_id})
         ).mappings()
@@ -123,7 +124,7 @@ async def test(subscription_id: str, room: InRoom, account: Entered) -> dict[str
                 created=now,
             )
         )
-        await ring(connection, "outbox")
+        await ring(connection, bells.OUTBOX)
     return {"id": test_id}
 
 

@@ -10,17 +10,11 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from services.rules import durations
+from tongluo import duration
 from tongluo.errors import RuleError
 from tongluo.finding import Level
+from tongluo.hazards import Words
 from tongluo.reading import METRICS
-
-
-class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A name in the users' languages."""
-
-    zh: str
-    en: str
 
 
 class RainCriterion(msgspec.Struct, frozen=True):
@@ -105,19 +99,19 @@ def read(toml: str, source: str) -> RainRule:
         hazard=parts["hazard"],
         metric=parts["metric"],
         name=parts["name"],
-        windows={words: durations.parse(words) for words in parts["windows"].shown},
+        windows={words: duration.parse(words) for words in parts["windows"].shown},
         criteria=tuple(
             RainCriterion(
                 c.level,
                 c.window,
-                durations.parse(c.window),
+                duration.parse(c.window),
                 c.reach_mm,
                 round(c.reach_mm * parts["release"].ratio, 6),
             )
             for c in parts["criterion"]
         ),
-        release_after=durations.parse(parts["release"].after),
-        late_allowed=durations.parse(parts["late"].allowed),
+        release_after=duration.parse(parts["release"].after),
+        late_allowed=duration.parse(parts["late"].allowed),
     )
 
 
@@ -141,7 +135,7 @@ def _contradictions(parts: dict[str, Any]) -> Iterator[str]:
     spans += [criterion.window for criterion in parts["criterion"]]
     for words in spans:
         try:
-            durations.parse(words)
+            duration.parse(words)
         except ValueError as error:
             yield str(error)
     if parts["metric"] not in METRICS:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from services.ingest.mqtt import Message
 from services.ingest.pipeline import MAX_PAYLOAD_BYTES, Context, Limits, read
-from tongluo import testing
+from tongluo import testing, wire
 from tongluo.reading import Quality, Reading, Refusal
+from tongluo.wire import Codec
 
 NOW = datetime(2026, 7, 1, 2, 30, tzinfo=UTC)
 CONTEXT = Context(testing.county(), NOW, Limits(timedelta(minutes=10), timedelta(days=60)))
@@ -22,7 +24,11 @@ def outcomes(
     payload: object, topic: str = "tongluo/v1/G-1/readings", context: Context = CONTEXT
 ) -> list[Reading | Refusal]:
     raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return list(read(Message(topic, raw, NOW, 1), context))
+    found = read(Message(topic, raw, NOW, 1), context)
+    for outcome in found:  # whatever comes out can be written down and read again
+        codec: Codec[Any] = wire.READING if isinstance(outcome, Reading) else wire.REFUSAL
+        assert codec.decode(codec.encode(outcome)) == outcome
+    return found
 
 
 def refused(payload: object, **given: str) -> Refusal:
@@ -63,6 +69,10 @@ def test_an_array_is_read_in_order() -> None:
         ({"time": "2027-07-01T10:15:00+08:00"}, "future_time", ["365.0 d", "clock"]),
         ({"time": "2025-07-01T10:15:00+08:00"}, "past_time", ["365.0 d", "clock"]),
         ({"unit": "furlong"}, "unknown_unit", ["furlong", "mm"]),
+        ({"unit": "km", "value": 1.7e308}, "not_finite", ["finite"]),
+        ({"time": "9999-12-31T23:00:00Z"}, "wrong_time", ["9999"]),
+        ({"value": "\ud800"}, "wrong_type", ["value"]),
+        ({"station": "R\x00\ufffd"}, "unknown_station", ["register"]),
     ],
 )
 def test_bad_fields_are_refused_with_their_reason(
@@ -103,8 +113,8 @@ def test_what_is_not_a_reading_is_refused_with_its_bytes(payload: bytes, code: s
 
 def test_one_bad_reading_does_not_spoil_its_neighbours() -> None:
     found = outcomes([GOOD, {**GOOD, "value": "x"}, 7, {**GOOD, "value": 2.0}])
-    assert [type(outcome) for outcome in found] == [Reading, Refusal, Refusal, Reading]
-    assert json.loads(found[1].payload) == {**GOOD, "value": "x"}  # type: ignore[union-attr]
+    assert [type(outcome) for outcome in found] == [Reading, Reading, Refusal, Refusal]
+    assert json.loads(found[2].payload) == {**GOOD, "value": "x"}  # type: ignore[union-attr]
 
 
 def test_a_megabyte_is_refused_whole() -> None:
@@ -122,6 +132,27 @@ def test_too_many_readings_are_refused() -> None:
 @pytest.mark.parametrize("topic", ["tongluo/v1/G-1/reading", "tongluo/v1/G-1/senml", "elsewhere"])
 def test_an_unknown_topic_is_told(topic: str) -> None:
     assert refused(GOOD, topic=topic).code == "unknown_topic"
+
+
+@pytest.mark.parametrize("topic", ["tongluo/v1/a\x00b/readings", "tongluo/v1/" + "g" * 60_000 + "/readings"])
+def test_a_hostile_topic_is_made_storable(topic: str) -> None:
+    refusal = refused(b"x", topic=topic)
+    assert "\x00" not in refusal.gateway + refusal.topic
+    assert len(refusal.gateway) <= 200
+
+
+def test_a_message_full_of_faults_is_one_refusal() -> None:
+    payload = json.dumps([{"x": n} for n in range(5000)] + [GOOD]).encode()
+    found = outcomes(payload)
+    assert [type(outcome) for outcome in found] == [Reading, Refusal]
+    assert found[1].payload == payload  # type: ignore[union-attr]
+    assert "5000" in found[1].reason  # type: ignore[union-attr]
+
+
+def test_replay_mode_knows_no_year_9999() -> None:
+    [refusal] = outcomes({**GOOD, "time": "9999-12-31T23:00:00Z"}, context=REPLAY)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "wrong_time"
 
 
 def test_status_is_no_observation() -> None:
@@ -161,7 +192,7 @@ json_values = st.one_of(
     st.booleans(),
     st.integers(),
     st.floats(),
-    st.text(max_size=8),
+    st.text(st.characters(), max_size=8),  # half characters and NUL among them
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
 )

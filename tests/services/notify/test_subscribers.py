@@ -3,9 +3,10 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from services.notify.subscribers import Subscription, significant, wanted
+from services.notify.subscribers import Subscription, wanted
 from tongluo.alert import Alert, transition
 from tongluo.finding import Evidence, Finding, Level
+from tongluo.region import significant
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 

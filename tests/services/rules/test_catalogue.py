@@ -3,7 +3,7 @@ import importlib.resources
 import pytest
 
 from services.rules.catalogue import load, read
-from services.rules.durations import parse
+from tongluo.duration import parse
 from tongluo.errors import RuleError
 from tongluo.finding import Level
 

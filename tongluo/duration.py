@@ -1,4 +1,4 @@
-"""Durations as rule files write them: 30s, 15m, 3h, 1d."""
+"""Durations as people write them: 30s, 15m, 3h, 1d."""
 
 import re
 from datetime import timedelta
