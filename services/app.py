@@ -5,12 +5,16 @@ file nobody knows whether a part is embedded or far away.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+import psycopg
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services import embedded
@@ -18,7 +22,8 @@ from services.console.accounts import ensure_admin
 from services.console.app import build
 from services.console.hub import Hub
 from services.console.room import Room
-from services.console.server import Server
+from services.console.server import Server, bind
+from services.housekeeping import trimming
 from services.ingest import recorder
 from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
@@ -29,9 +34,9 @@ from services.rules.catalogue import RainRule, load, words
 from services.rules.service import Rules
 from services.settings import ClockKind, Embedded, MqttAddress, PostgresDsn, Role, SameAsStore, Settings
 from tongluo.clock import Clock, EventClock, WallClock, wall_now
-from tongluo.errors import SettingsError
+from tongluo.errors import MissingPartError, SettingsError
 from tongluo.log.port import Log
-from tongluo.log.postgres import PostgresLog, open_log, trimming
+from tongluo.log.postgres import PostgresLog, open_log
 from tongluo.postgres import Listener
 from tongluo.region import County
 from tongluo.store.engine import open_store
@@ -40,6 +45,9 @@ from tongluo.store.registry import register, registered
 from tongluo.supervise import Supervisor
 
 Progress = Callable[[str], None]
+
+# How long a clean stop waits for gateways that go on sending.
+DRAIN_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -90,22 +98,73 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
     RuleError.
     """
     rules = load(settings.rules)
-    async with _database(settings, progress) as dsn:
-        progress("preparing the database")
-        await asyncio.to_thread(migrate, dsn)
-        listener = Listener(dsn)
-        async with open_store(dsn) as engine, open_log(_log_dsn(settings, dsn), listener) as log:
-            described = await _county(engine, county)
-            clock = await _clock(settings, engine)
-            password = await ensure_admin(engine, wall_now())
-            async with _field(settings, progress) as field:
-                parts = Parts(settings, log, engine, listener, field, described, clock, rules)
-                supervisor = Supervisor()
-                _add_workers(supervisor, parts)
-                http_url = _add_console(supervisor, parts)
-                progress("starting the roles")
-                async with supervisor.running():
-                    yield Running(settings, supervisor, log, engine, field, http_url, password)
+    # What can be refused is tried before anything is touched: a second start must not disturb a running program.
+    with _alone(settings), _listening(settings) as page_socket:
+        async with _database(settings, progress) as dsn:
+            progress("preparing the database")
+            await asyncio.to_thread(_migrate, dsn)
+            listener = Listener(dsn)
+            async with open_store(dsn) as engine, open_log(_log_dsn(settings, dsn), listener) as log:
+                described = await _county(engine, county)
+                clock = await _clock(settings, engine)
+                async with _field(settings, progress) as field:
+                    parts = Parts(settings, log, engine, listener, field, described, clock, rules)
+                    supervisor = Supervisor()
+                    _add_workers(supervisor, parts)
+                    http_url = _add_console(supervisor, parts, page_socket)
+                    progress("starting the roles")
+                    async with supervisor.running():
+                        # Last of all, so that a password that was made is also told.
+                        password = await ensure_admin(engine, wall_now())
+                        try:
+                            yield Running(settings, supervisor, log, engine, field, http_url, password)
+                        finally:
+                            await _drain(supervisor, field, progress)
+
+
+def _migrate(dsn: str) -> None:
+    try:
+        migrate(dsn)
+    except (SQLAlchemyError, psycopg.Error, ValueError) as error:
+        where = str(error).strip().splitlines()[0]
+        raise MissingPartError(
+            f"the store is not usable ({where}): start PostgreSQL, or correct TONGLUO_STORE"
+        ) from error
+
+
+async def _drain(supervisor: Supervisor, field: Field, progress: Progress) -> None:
+    """Before a broker of our own is stopped, take what it has acknowledged to gateways and still holds."""
+    ingest = supervisor.pulses.get("ingest")
+    if field.own_broker is None or ingest is None:
+        return
+    loop = asyncio.get_running_loop()
+    deadline_s, seen = loop.time() + DRAIN_S, -1
+    while ingest.counts.get("messages", 0) != seen:
+        if loop.time() > deadline_s:
+            progress(f"gateways are still sending after {DRAIN_S:.0f} s: stopping all the same")
+            return
+        seen = ingest.counts.get("messages", 0)
+        await asyncio.sleep(0.3)
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Only one program may keep servers in a data folder."""
+    if Embedded() not in (settings.store, settings.mqtt):
+        yield
+        return
+    with embedded.sole_user(embedded.prepare_folder(settings.data)):
+        yield
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket | None]:
+    """The page's socket, where this process serves it."""
+    if Role.CONSOLE not in settings.roles:
+        yield None
+        return
+    with bind(settings.http_host, settings.http_port) as bound:
+        yield bound
 
 
 def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
@@ -120,7 +179,7 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
     if Role.RECORD in roles:
         supervisor.add("record readings", recorder.readings(log, engine).run)
         supervisor.add("record quarantine", recorder.quarantine(log, engine).run)
-        supervisor.add("trim log", lambda pulse: trimming(log, pulse))
+        supervisor.add("trim log", lambda pulse: trimming(log.trim, engine, pulse))
     if Role.RULES in roles:
         supervisor.add("rules", Rules(log, parts.rules).run)
     if Role.NOTIFY in roles:
@@ -128,10 +187,10 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
         supervisor.add("outbox", Outbox(engine, parts.listener).run)
 
 
-def _add_console(supervisor: Supervisor, parts: Parts) -> str:
+def _add_console(supervisor: Supervisor, parts: Parts, page_socket: socket.socket | None) -> str:
     """The duty room; returns its address, empty when this process does not serve it."""
     settings = parts.settings
-    if Role.CONSOLE not in settings.roles:
+    if page_socket is None:
         return ""
     hub = Hub(parts.engine, parts.listener, parts.described, parts.clock)
     room = Room(
@@ -144,7 +203,7 @@ def _add_console(supervisor: Supervisor, parts: Parts) -> str:
         admin_token=settings.admin_token,
         hub=hub,
     )
-    server = Server(build(room), hub, settings.http_host, settings.http_port)
+    server = Server(build(room), hub, page_socket)
     supervisor.add("hub", hub.run)
     supervisor.add("console", server.run)
     return server.url

@@ -16,9 +16,9 @@ from sqlalchemy import text
 
 from services import counties, embedded
 from services.app import Running, start
-from services.settings import ClockKind, Settings
+from services.settings import ClockKind, Embedded, Role, SameAsStore, Settings
 from tongluo.clock import wall_now
-from tongluo.errors import MissingPartError
+from tongluo.errors import MissingPartError, SettingsError
 from tongluo.region import County
 
 LOUDSPEAKER: Final = "demo"
@@ -37,6 +37,7 @@ class Say:
 
 async def demo(settings: Settings, run_for_s: float | None) -> None:
     """Run until cancelled or for `run_for_s` seconds."""
+    _require_own_servers(settings)
     say = Say()
     county = counties.chosen(settings)
     try:
@@ -50,6 +51,16 @@ async def demo(settings: Settings, run_for_s: float | None) -> None:
                 await _until_over(say, running, run_for_s)
     finally:
         say("stopped")
+
+
+def _require_own_servers(settings: Settings) -> None:
+    """A simulated storm must never reach a real store, or real townships."""
+    if (settings.store, settings.log, settings.mqtt) != (Embedded(), SameAsStore(), Embedded()):
+        raise SettingsError(
+            "the demonstration runs on its own servers: unset TONGLUO_STORE, TONGLUO_LOG, TONGLUO_MQTT"
+        )
+    if settings.roles != frozenset(Role):
+        raise SettingsError("the demonstration runs all roles: unset TONGLUO_ROLES")
 
 
 async def _until_over(say: Say, running: Running, run_for_s: float | None) -> None:
@@ -98,7 +109,9 @@ def _welcome(say: Say, running: Running, county: County) -> None:
 
 def _example(running: Running, county: County) -> str:
     """A line to copy: a reading of the county's first rain gauge, by a client that is not ours."""
-    gauge = next(station for station in county.stations.values() if "rain" in station.metrics)
+    gauge = next((station for station in county.stations.values() if "rain" in station.metrics), None)
+    if gauge is None:
+        return "(this county has no rain gauge)"
     return (
         f"mosquitto_pub -p {running.field.gateway_port} -q 1 -t tongluo/v1/{gauge.gateway}/readings -m "
         f'\'{{"station":"{gauge.id}","metric":"rain","time":"\'$(date -Iseconds)\'","value":0.5}}\''
@@ -113,6 +126,7 @@ async def _loudspeaker(settings: Settings, name: str) -> AsyncIterator[tuple[str
     secret = _kept_secret(home / "loudspeaker.secret")
     arguments = ["--listen", f"127.0.0.1:{port}", "--secret-file", str(secret), "--name", name]
     async with _child("sensors.loudspeaker", arguments):
+        await _listens(port)
         yield f"http://127.0.0.1:{port}/hook", secret.read_text()
 
 
@@ -129,9 +143,19 @@ def _kept_port(file: Path) -> int:
 
 def _kept_secret(file: Path) -> Path:
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text("whsec_" + b64encode(secrets.token_bytes(32)).decode())
+        draft = file.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_text("whsec_" + b64encode(secrets.token_bytes(32)).decode())
+        draft.rename(file)  # whole or not at all
     return file
+
+
+async def _listens(port: int) -> None:
+    """Wait until the loudspeaker can hear: a report that finds nobody would be late."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(10):
+            while not await asyncio.to_thread(embedded.accepts, port):  # noqa: ASYNC110 - a foreign port rings no bell
+                await asyncio.sleep(0.05)
 
 
 async def _subscribe(running: Running, name: str, url: str, secret: str) -> None:
@@ -170,9 +194,11 @@ async def _child(module: str, arguments: list[str]) -> AsyncIterator[None]:
         stdin=subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+    watching = asyncio.ensure_future(_watch(module, process))
     try:
         yield
     finally:
+        watching.cancel()
         if process.stdin is not None:
             process.stdin.close()
         try:
@@ -181,3 +207,9 @@ async def _child(module: str, arguments: list[str]) -> AsyncIterator[None]:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+async def _watch(module: str, process: asyncio.subprocess.Process) -> None:
+    """A part of the demonstration that dies does not die in silence."""
+    code = await process.wait()
+    print(f"{module} has ended by itself (exit code {code}): start the demonstration again", flush=True)  # noqa: T201

@@ -5,6 +5,7 @@ acknowledged to a gateway but not yet handed to us is only in its memory.
 """
 
 import asyncio
+import fcntl
 import os
 import random
 import signal
@@ -78,10 +79,35 @@ def require_free(port: int, what: str, setting: str) -> None:
             ) from error
 
 
+@contextmanager
+def sole_user(folder: Path) -> Iterator[None]:
+    """Hold the data folder's lock. Raises MissingPartError when another program holds it."""
+    with (folder / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            raise MissingPartError(
+                f"another Tongluo (process {lock.read().strip() or '?'}) is running on {folder}: "
+                "stop it, or set TONGLUO_DATA to another folder"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
 @asynccontextmanager
 async def in_thread(server: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """A blocking context entered and left off the event loop; left also when we are cancelled meanwhile."""
-    entered = await asyncio.to_thread(server.__enter__)
+    """A blocking context entered and left off the event loop; left also when we are cancelled while it starts."""
+    entering = asyncio.ensure_future(asyncio.to_thread(server.__enter__))
+    try:
+        entered = await asyncio.shield(entering)
+    except asyncio.CancelledError:
+        await asyncio.wait([entering])
+        if entering.exception() is None:
+            await asyncio.to_thread(server.__exit__, None, None, None)
+        raise
     try:
         yield entered
     finally:
@@ -180,7 +206,7 @@ def _left_over(home: Path, port: int, port_v5: int) -> BrokerRecord | None:
         return None
     if not is_running(record):
         return None
-    if (record.port, record.port_v5) == (port, port_v5) and _accepts(port) and _accepts(port_v5):
+    if (record.port, record.port_v5) == (port, port_v5) and accepts(port) and accepts(port_v5):
         return record
     _stop(record.pid, signal.SIGTERM)
     return None
@@ -204,7 +230,7 @@ def _start_broker(home: Path, port: int, port_v5: int) -> BrokerRecord:
     record = BrokerRecord(process.pid, psutil.Process(process.pid).create_time(), port, port_v5)
     (home / "broker.json").write_bytes(msgspec.json.encode(record))
     deadline = time.monotonic() + _START_S
-    while not (_accepts(port) and _accepts(port_v5)):
+    while not (accepts(port) and accepts(port_v5)):
         if process.poll() is not None or time.monotonic() > deadline:
             raise MissingPartError(
                 f"the embedded MQTT broker did not start: see {home / 'log'}, "
@@ -234,7 +260,7 @@ def _broker_config(port: int, port_v5: int) -> str:
     )
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=0.2):
             return True

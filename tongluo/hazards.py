@@ -12,9 +12,9 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     en: str
 
 
-_NAMES: Final = {"rainstorm": Words("暴雨", "rainstorm")}
+HAZARDS: Final = {"rainstorm": Words("暴雨", "rainstorm")}
 
 
 def hazard_name(hazard: str) -> Words:
     """The name people use; a hazard without one is called by its id."""
-    return _NAMES.get(hazard, Words(hazard, hazard))
+    return HAZARDS.get(hazard, Words(hazard, hazard))

@@ -107,8 +107,9 @@ class Supervisor:
                 await role(pulse)
                 fault = "it ended by itself"
             except Exception as error:
-                fault = f"{type(error).__name__}: {error}"
-                if not isinstance(error, _EXPECTED):
+                cause = _innermost(error)
+                fault = f"{type(cause).__name__}: {cause}"
+                if not isinstance(cause, _EXPECTED):
                     logger.exception("%s met something unforeseen", pulse.name)
             if loop.time() - started_s > STEADY_AFTER_S:
                 wait_s = FIRST_WAIT_S
@@ -116,3 +117,11 @@ class Supervisor:
             logger.warning("%s stopped and starts again in %.1f s: %s", pulse.name, wait_s, fault)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _innermost(error: Exception) -> BaseException:
+    """A task group wraps what happened in one of its tasks."""
+    cause: BaseException = error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause

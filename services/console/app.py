@@ -21,6 +21,9 @@ _HEADERS = {
     "referrer-policy": "same-origin",
 }
 
+# Subscriptions are the largest bodies there are.
+MOST_BODY_BYTES = 256 * 1024
+
 
 def build(room: Room) -> FastAPI:
     """The application over one room."""
@@ -36,13 +39,13 @@ def build(room: Room) -> FastAPI:
     app.include_router(health.router)
     for part in (session, alerts, stations, subscriptions, quarantine, stream):
         app.include_router(part.router, prefix="/api/v1")
-    app.add_middleware(_Headers)
+    app.add_middleware(_Door)
     _add_page(app)
     return app
 
 
-class _Headers:
-    """Adds the security headers to every answer, streams included, without touching their bodies."""
+class _Door:
+    """Security headers on every answer, streams included; and no request body larger than any of ours can be."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -56,7 +59,41 @@ class _Headers:
                     headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = await _small_body(scope, receive)
+        if body is None:
+            problem = problems.document(
+                scope["path"], 413, f"a request body may have at most {MOST_BODY_BYTES} bytes"
+            )
+            await problem(scope, receive, send_with_headers)
+            return
+        await self._app(scope, _replayed(body, receive), send_with_headers)
+
+
+async def _small_body(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body, or None as soon as it is too large. A request without one is not waited for."""
+    if scope["method"] in ("GET", "HEAD", "DELETE", "OPTIONS"):
+        return b""
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MOST_BODY_BYTES:
+            return None
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return body
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """The body once more for the app, then whatever else comes."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again
 
 
 def _add_page(app: FastAPI) -> None:

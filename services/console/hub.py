@@ -38,6 +38,14 @@ class StreamEvent(msgspec.Struct, frozen=True):
     id: int | None = None
 
 
+class News(msgspec.Struct, frozen=True):
+    """What became of a number of changes; `last_id` is the last of them, whether or not it made an event."""
+
+    events: list[StreamEvent]
+    changes: int
+    last_id: int
+
+
 class Page:
     """One open page's queue. A page that cannot keep up is told to start anew rather than fill the memory."""
 
@@ -69,6 +77,8 @@ class Hub:
         self._clock = clock
         self._pages: set[Page] = set()
         self._newest: datetime | None = None
+        # Kept over restarts of the role: what was committed meanwhile is told then.
+        self._told: int | None = None
         self._shown: dict[tuple[str, str], datetime] = {}
         self._closed = False
 
@@ -94,25 +104,28 @@ class Hub:
             group.create_task(self._beat(), name="hub heartbeat")
 
     async def since(self, last_id: int) -> list[StreamEvent] | None:
-        """The changes after `last_id`, or None when they are too many to tell one by one."""
-        events = await self._changes_after(last_id, RESUME_AT_MOST + 1)
-        return events if len(events) <= RESUME_AT_MOST else None
+        """The changes after `last_id`; None when they cannot be told one by one: too many, or an id we never gave."""
+        if last_id > await self.last_id():
+            return None
+        news = await self._news_after(last_id, RESUME_AT_MOST + 1)
+        return news.events if news.changes <= RESUME_AT_MOST else None
 
     async def last_id(self) -> int:
         async with self._engine.connect() as connection:
             return int(await connection.scalar(text("SELECT coalesce(max(id), 0) FROM change")) or 0)
 
     async def _follow_changes(self, pulse: Pulse) -> None:
-        last = await self.last_id()
+        if self._told is None:
+            self._told = await self.last_id()
         async with self._listener.bell(bells.CHANGES) as bell:
             pulse.beat()
             while True:
                 bell.clear()
-                events = await self._changes_after(last, RESUME_AT_MOST)
-                for event in events:
+                news = await self._news_after(self._told, RESUME_AT_MOST)
+                for event in news.events:
                     self._send(event)
-                    last = event.id or last
-                if not events:
+                self._told = news.last_id
+                if not news.changes:
                     await wait(bell, HEARTBEAT_S)
                     # What happens together is told together.
                     await asyncio.sleep(GATHER_S)
@@ -153,12 +166,14 @@ class Hub:
             items.append({**row, "time": iso(row["time"])})
         return items
 
-    async def _changes_after(self, last_id: int, limit: int) -> list[StreamEvent]:
-        """One event a change; of several changes of one thing only the last, as each tells all there is."""
+    async def _news_after(self, last_id: int, limit: int) -> News:
+        """At most `limit` changes after `last_id`, as events: of several changes of one thing only the last."""
         async with self._engine.connect() as connection:
-            rows = await connection.execute(
-                text("SELECT id, alert, delivery FROM change WHERE id > :last ORDER BY id LIMIT :limit"),
-                {"last": last_id, "limit": limit},
+            rows = list(
+                await connection.execute(
+                    text("SELECT id, alert, delivery FROM change WHERE id > :last ORDER BY id LIMIT :limit"),
+                    {"last": last_id, "limit": limit},
+                )
             )
             newest = {(row.alert, row.delivery): int(row.id) for row in rows}
             alerts = await connection.execute(
@@ -178,7 +193,8 @@ class Hub:
                 StreamEvent("delivery", words.delivery(row), newest[row["alert"], row["id"]])
                 for row in deliveries.mappings()
             ]
-        return sorted(events, key=lambda event: event.id or 0)
+        events.sort(key=lambda event: event.id or 0)
+        return News(events, len(rows), int(rows[-1].id) if rows else last_id)
 
     def _send(self, event: StreamEvent | None) -> None:
         for page in self._pages:

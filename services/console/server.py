@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 
@@ -21,19 +22,16 @@ class _Uvicorn(uvicorn.Server):
 
 
 class Server:
-    """Serves the app on one address, bound at once so that a busy port is told before anything starts."""
+    """Serves the app on a socket that is bound already."""
 
-    def __init__(self, app: FastAPI, hub: Hub, host: str, port: int) -> None:
+    def __init__(self, app: FastAPI, hub: Hub, bound: socket.socket) -> None:
         self._app = app
         self._hub = hub
-        self._host = host
-        self._port = port
-        self._socket: socket.socket | None = self._bind()
-        bound = self._socket.getsockname()[1]
-        self.url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{bound}"  # noqa: S104 - compared only
+        self._socket = bound
+        host, port = bound.getsockname()[:2]
+        self.url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared only
 
     async def run(self, pulse: Pulse) -> None:
-        listening, self._socket = self._socket or self._bind(), None
         server = _Uvicorn(
             uvicorn.Config(
                 self._app,
@@ -41,11 +39,11 @@ class Server:
                 access_log=False,
                 lifespan="off",
                 timeout_graceful_shutdown=2,
-                # The page is served from this machine or behind a proxy of the county's own.
                 server_header=False,
             )
         )
-        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+        # uvicorn closes what it is given; ours stays open for the next run of this role.
+        serving = asyncio.ensure_future(server.serve(sockets=[self._socket.dup()]))
         pulse.beat()
         try:
             await asyncio.shield(serving)
@@ -54,15 +52,15 @@ class Server:
             server.should_exit = True
             await serving
             raise
-        finally:
-            listening.close()
 
-    def _bind(self) -> socket.socket:
-        try:
-            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-            return socket.create_server((self._host, self._port), family=family, backlog=1024)
-        except OSError as error:
-            raise MissingPartError(
-                f"cannot serve the page on {self._host}:{self._port} ({error.strerror}): "
-                "stop the program that uses the port, or set TONGLUO_HTTP_PORT to another one"
-            ) from error
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen, or raise MissingPartError with the setting to change."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise MissingPartError(
+            f"cannot serve the page on {host}:{port} ({os.strerror(error.errno or 0)}): "
+            "stop the program that uses the port, or set TONGLUO_HTTP_PORT to another one"
+        ) from error

@@ -209,7 +209,9 @@ def delivery_id(alert: Alert, subscription: str) -> str:
 
 async def _subscriptions(connection: AsyncConnection) -> list[Subscription]:
     columns = [tables.subscription.c[name] for name in Subscription.__struct_fields__]
-    rows = await connection.execute(select(*columns).where(tables.subscription.c.enabled).order_by("id"))
+    rows = await connection.execute(
+        select(*columns).where(tables.subscription.c.ended.is_(None)).order_by("id")
+    )
     return [Subscription(row.id, row.hazards, Level(row.min_level), row.areas) for row in rows]
 
 

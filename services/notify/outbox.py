@@ -25,31 +25,41 @@ from tongluo.supervise import Pulse
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE: Final = 64
-# One subscriber may not take all the places: a slow one delays nobody else.
-AT_ONCE_EACH: Final = 16
+# Every subscriber has places of its own, so that slow ones delay nobody else.
+AT_ONCE_EACH: Final = 8
 CLAIM: Final = timedelta(seconds=TIMEOUT_S + 5)
 # The receiver says that it is no longer there (Standard Webhooks): its subscription is disabled.
 GONE: Final = 410
 
 # The oldest undelivered report of each alert and subscriber: what follows waits, so that nobody hears "cleared"
-# before "raised". Deliveries of a disabled subscription stay until it is enabled again.
+# before "raised". Deliveries of a disabled subscription stay until it is enabled again. `taken` is how many of a
+# subscriber's places are in use; first attempts go before repeated ones.
 _SENDABLE: Final = (
+    "SELECT d.id, d.due, row_number() OVER (PARTITION BY d.subscription ORDER BY d.attempts, d.seq)"
+    "  + coalesce(u.count, 0) AS place "
     "FROM delivery d JOIN subscription s ON s.id = d.subscription AND s.enabled "
-    "WHERE d.state IN ('pending', 'sending') AND d.subscription <> ALL(CAST(:busy AS text[])) AND NOT EXISTS ("
+    "LEFT JOIN unnest(CAST(:users AS text[]), CAST(:taken AS int[])) AS u(subscription, count)"
+    "  ON u.subscription = d.subscription "
+    "WHERE d.state IN ('pending', 'sending') AND d.due <= :now AND NOT EXISTS ("
     "  SELECT 1 FROM delivery e WHERE e.alert = d.alert AND e.subscription = d.subscription"
-    "    AND e.report_no < d.report_no AND e.state IN ('pending', 'sending')) "
+    "    AND e.report_no < d.report_no AND e.state IN ('pending', 'sending'))"
 )
 
 # A row whose claim has run out is due again, and taken over.
 _CLAIM: Final = text(
-    f"WITH due AS (SELECT d.id, s.url, s.secret {_SENDABLE} AND d.due <= :now"
-    "  ORDER BY d.seq LIMIT :places FOR UPDATE OF d SKIP LOCKED) "
-    "UPDATE delivery d SET state = 'sending', attempts = d.attempts + 1, due = :until FROM due WHERE d.id = due.id "
-    "RETURNING d.id, d.seq, d.subscription, d.alert, d.body, d.attempts, due.url, due.secret"
+    f"WITH sendable AS ({_SENDABLE}), mine AS ("
+    "  SELECT d.id, s.url, s.secret FROM delivery d JOIN subscription s ON s.id = d.subscription "
+    "  WHERE d.id IN (SELECT id FROM sendable WHERE place <= :each)"
+    "    AND d.state IN ('pending', 'sending') AND d.due <= :now FOR UPDATE OF d SKIP LOCKED) "
+    "UPDATE delivery d SET state = 'sending', attempts = d.attempts + 1, due = :until FROM mine WHERE d.id = mine.id "
+    "RETURNING d.id, d.seq, d.subscription, d.alert, d.body, d.attempts, mine.url, mine.secret"
 )
 
-_NEXT_DUE: Final = text(f"SELECT min(d.due) {_SENDABLE}")
+# When the next one that is not due yet will be; those that wait for a place or a predecessor are rung for.
+_NEXT_DUE: Final = text(
+    "SELECT min(d.due) FROM delivery d JOIN subscription s ON s.id = d.subscription AND s.enabled "
+    "WHERE d.state IN ('pending', 'sending') AND d.due > :now"
+)
 
 # An outcome counts only if the claim is still this attempt's.
 _OUTCOME: Final = text(
@@ -114,7 +124,7 @@ class Outbox:
         self._in_flight.clear()
         outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
         async with (
-            open_webhooks(AT_ONCE) as channel,
+            open_webhooks() as channel,
             self._listener.bell(bells.OUTBOX) as bell,
             asyncio.TaskGroup() as tasks,
         ):
@@ -130,34 +140,28 @@ class Outbox:
                     await wait(bell, await self._pause_s())
 
     async def _claim(self) -> list[Claimed]:
-        places = min(AT_ONCE - self._in_flight.total(), AT_ONCE_EACH)
-        if places <= 0:
-            return []
         now = wall_now()
+        users = [name for name, count in self._in_flight.items() if count > 0]
         async with self._engine.begin() as connection:
             rows = await connection.execute(
-                _CLAIM, {"now": now, "busy": self._busy(), "places": places, "until": now + CLAIM}
+                _CLAIM,
+                {
+                    "now": now,
+                    "users": users,
+                    "taken": [self._in_flight[name] for name in users],
+                    "each": AT_ONCE_EACH,
+                    "until": now + CLAIM,
+                },
             )
             found = [Claimed(*row) for row in rows]
         return sorted(found, key=lambda delivery: delivery.seq)
 
-    def _full(self) -> bool:
-        return self._in_flight.total() >= AT_ONCE or any(
-            count >= AT_ONCE_EACH for count in self._in_flight.values()
-        )
-
-    def _busy(self) -> list[str]:
-        return [name for name, count in self._in_flight.items() if count >= AT_ONCE_EACH]
-
     async def _pause_s(self) -> float:
-        """Seconds until something is due; a bell ends the wait earlier."""
-        if self._in_flight.total() >= AT_ONCE:
-            return 5.0
+        """Seconds until something becomes due; a bell ends the wait earlier."""
+        now = wall_now()
         async with self._engine.connect() as connection:
-            due: datetime | None = await connection.scalar(_NEXT_DUE, {"busy": self._busy()})
-        if due is None:
-            return 5.0
-        return min(max((due - wall_now()).total_seconds(), 0.02), 5.0)
+            due: datetime | None = await connection.scalar(_NEXT_DUE, {"now": now})
+        return 5.0 if due is None else min(max((due - now).total_seconds(), 0.02), 5.0)
 
     async def _send(
         self,
@@ -174,7 +178,7 @@ class Outbox:
             logger.warning("delivery %s failed: %s", delivery.id, error)
             outcomes.put_nowait(self._failed(delivery, error, wall_now()))
         finally:
-            if self._full():
+            if self._in_flight[delivery.subscription] >= AT_ONCE_EACH:
                 bell.set()  # there is room again
             self._in_flight[delivery.subscription] -= 1
 
@@ -215,8 +219,10 @@ class Outbox:
                 await connection.execute(_GIVE_WAY, {"ids": failed})
             if gone:
                 await connection.execute(_DISABLE, {"gone": gone})
-            waiting = await connection.scalar(_FOLLOWED, {"ids": [outcome.id for outcome in ended]})
             await changes.note(connection, noted, wall_now())
+        # Asked after the commit: whoever adds a report from here on finds its predecessor out of the way.
+        async with self._engine.connect() as connection:
+            waiting = await connection.scalar(_FOLLOWED, {"ids": [outcome.id for outcome in ended]})
         return bool(failed) or bool(waiting)
 
 

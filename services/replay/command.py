@@ -20,7 +20,7 @@ from services import counties, embedded
 from services.app import Running, start
 from services.replay.feed import Target, feed
 from services.replay.recording import Recording, RecordingError, Sample, read
-from services.settings import ClockKind, Settings
+from services.settings import ClockKind, Embedded, Role, SameAsStore, Settings
 from services.settle import settle
 from tongluo.clock import wall_now
 from tongluo.errors import MissingPartError
@@ -98,6 +98,12 @@ async def _private(settings: Settings, county: County) -> AsyncIterator[Running]
     with tempfile.TemporaryDirectory(prefix="tongluo-replay-") as folder:
         own = settings.model_copy(
             update={
+                # Whatever the environment says of a real installation: nothing of it is touched.
+                "store": Embedded(),
+                "log": SameAsStore(),
+                "mqtt": Embedded(),
+                "roles": frozenset(Role),
+                "http_host": "127.0.0.1",
                 "data": Path(folder),
                 "clock": ClockKind.EVENT,
                 "mqtt_port": embedded.free_port(),
@@ -139,7 +145,8 @@ def _gateways(county: County) -> dict[str, str]:
 def with_stations(county: County, recording: Recording, metric: str) -> County:
     """The county with every recorded station in it that it does not know: a private instance refuses nobody."""
     gateway = Gateway("REPLAY", "replay")
-    place = next(iter(county.places.values()))
+    place = next(iter(county.places.values()), None)
+    latitude, longitude = (place.latitude, place.longitude) if place is not None else (0.0, 0.0)
     sites, stations = dict(county.sites), dict(county.stations)
     for name in recording.stations:
         known = stations.get(name)
@@ -147,9 +154,7 @@ def with_stations(county: County, recording: Recording, metric: str) -> County:
             if metric not in known.metrics:
                 stations[name] = msgspec.structs.replace(known, metrics=(*known.metrics, metric))
             continue
-        site = Site(
-            f"REPLAY-{len(sites)}", name, SiteKind.CATCHMENT, county.code, place.latitude, place.longitude
-        )
+        site = Site(f"REPLAY-{len(sites)}", name, SiteKind.CATCHMENT, county.code, latitude, longitude)
         sites[site.id] = site
         stations[name] = Station(
             name,
@@ -157,8 +162,8 @@ def with_stations(county: County, recording: Recording, metric: str) -> County:
             StationKind.RAIN_GAUGE,
             site.id,
             gateway.id,
-            place.latitude,
-            place.longitude,
+            latitude,
+            longitude,
             (metric,),
             3600,
         )

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -18,7 +18,7 @@ class RecordingError(TongluoError):
     """A file that cannot be replayed; the message lists what is wrong, by line."""
 
 
-class Sample(msgspec.Struct, frozen=True, order=True):
+class Sample(msgspec.Struct, frozen=True):
     """One recorded value."""
 
     time: datetime
@@ -47,7 +47,7 @@ def read(lines: Iterable[str], source: str, station: str | None, metric: str) ->
     samples: list[Sample] = []
     faults: list[str] = []
     missing = 0
-    for row in rows:
+    for row in _readable(rows, source):
         words = (row.get(value_column) or "").strip()
         if not words:
             missing += 1
@@ -66,7 +66,15 @@ def read(lines: Iterable[str], source: str, station: str | None, metric: str) ->
         )
     if not samples:
         raise RecordingError(f"{source} holds no value")
-    return Recording(tuple(sorted(samples)), missing)
+    # By time only: of two values for one time the first stays the first, and counts.
+    return Recording(tuple(sorted(samples, key=lambda sample: sample.time)), missing)
+
+
+def _readable(rows: "csv.DictReader[str]", source: str) -> Iterator[dict[str, str | None]]:
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise RecordingError(f"{source}: line {rows.line_num + 1} is not CSV: {error}") from error
 
 
 def _columns(names: Iterable[str], source: str, station: str | None, metric: str) -> tuple[str, str | None]:

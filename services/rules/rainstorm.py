@@ -102,22 +102,29 @@ class RainstormJudge:
         return msgspec.structs.replace(finding, time=_moment(time))
 
     def _station(self, site: SiteRain, name: str) -> StationRain:
-        """The gauge's memory, its triggers made anew when the rule has changed."""
+        """The gauge's memory; when the rule has changed, that of the whole site is brought over first."""
         if site.rule_version != self.rule.version:
-            for known in site.stations.values():
-                known.sums = self._resummed(known.sums)
-                known.triggers = [Trigger() for _ in self._criteria]
+            site.stations = {known: self._brought_over(old) for known, old in site.stations.items()}
             site.rule_version = self.rule.version
         if name not in site.stations:
-            sums = RollingSums(self._spans, microseconds(self.rule.late_allowed))
-            site.stations[name] = StationRain(sums, [Trigger() for _ in self._criteria])
+            site.stations[name] = self._new_station()
         return site.stations[name]
 
-    def _resummed(self, old: RollingSums) -> RollingSums:
+    def _new_station(self) -> StationRain:
         sums = RollingSums(self._spans, microseconds(self.rule.late_allowed))
-        for time, amount in zip(old.times, old.amounts, strict=True):
-            sums.add(time, amount)
-        return sums
+        return StationRain(sums, [Trigger() for _ in self._criteria])
+
+    def _brought_over(self, old: StationRain) -> StationRain:
+        """A gauge's memory as if this rule had judged the readings that are still held.
+
+        Levels that hold stay held, so that a change of rule gives no all-clear in the middle of a storm.
+        """
+        new = self._new_station()
+        for time, amount in zip(old.sums.times, old.sums.amounts, strict=True):
+            self._run_out(new, time)
+            new.sums.add(time, amount)
+            self._update(new, time)
+        return new
 
     def _run_out(self, station: StationRain, time: int) -> int | None:
         """Release what the silence before `time` has ended; the latest moment at which something was released."""

@@ -1,6 +1,7 @@
 """The rules role: readings from the log, findings to the log, state and place in one commit."""
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,8 +18,10 @@ from tongluo.topics import FINDINGS, READINGS
 logger = logging.getLogger(__name__)
 
 GROUP: Final = "rules"
-# How many entries may lie between two snapshots of a partition: the longest tail judged again after a restart.
+# How many entries, and how much time, may lie between two snapshots of a partition: the longest tail judged again
+# after a restart, and what keeps the log from being trimmed.
 SNAPSHOT_EVERY: Final = 2000
+SNAPSHOT_EVERY_S: Final = 600.0
 
 
 class PartitionState(msgspec.Struct):
@@ -44,6 +47,7 @@ class Rules:
         self._states: dict[int, PartitionState] = {}
         self._committed: dict[int, int] = {}
         self._since_snapshot: dict[int, int] = {}
+        self._snapshot_at_s: dict[int, float] = {}
 
     async def run(self, pulse: Pulse) -> None:
         self._states.clear()
@@ -66,6 +70,7 @@ class Rules:
         self._states[partition] = _decoder.decode(snapshot.value) if snapshot else PartitionState()
         self._committed[partition] = await consumer.committed(partition)
         self._since_snapshot[partition] = 0
+        self._snapshot_at_s[partition] = time.monotonic()
         consumer.seek(partition, snapshot.offset if snapshot else 0)
 
     async def _judge(self, consumer: Consumer, batch: Batch) -> None:
@@ -106,7 +111,13 @@ class Rules:
         return sites[site]
 
     def _due_snapshots(self, positions: dict[int, int]) -> dict[int, Snapshot]:
-        due = [partition for partition in positions if self._since_snapshot[partition] >= SNAPSHOT_EVERY]
+        now_s = time.monotonic()
+        due = [
+            partition
+            for partition in positions
+            if self._since_snapshot[partition] >= SNAPSHOT_EVERY
+            or now_s - self._snapshot_at_s[partition] >= SNAPSHOT_EVERY_S
+        ]
         for partition in due:
-            self._since_snapshot[partition] = 0
+            self._since_snapshot[partition], self._snapshot_at_s[partition] = 0, now_s
         return {p: Snapshot(positions[p], _encoder.encode(self._states[p])) for p in due}

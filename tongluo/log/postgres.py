@@ -19,7 +19,6 @@ from tongluo.errors import Fenced
 from tongluo.log.membership import Membership
 from tongluo.log.port import Assigned, Batch, Consumer, Entry, Event, Revoked, Snapshot, Stored
 from tongluo.postgres import Connection, Listener, connect, conninfo, lock_number, wait
-from tongluo.supervise import Pulse
 from tongluo.topics import TOPICS, Topic
 
 
@@ -76,14 +75,23 @@ class PostgresLog:
             found: list[tuple[int, int]] = await cursor.fetchall()
         return await self.ends(topic) | dict(found)
 
-    async def trim(self) -> int:
-        """Delete entries older than their topic keeps them; returns how many."""
+    async def trim(self, taken: Mapping[Topic, Mapping[int, int]]) -> int:
+        """Delete entries older than their topic keeps them; returns how many.
+
+        Never what somebody still needs: nothing above a snapshot of a group that keeps its place here, nor above the
+        position that `taken` gives for the slowest consumer that keeps its place elsewhere.
+        """
         deleted = 0
         async with self._pool.connection() as connection:
-            for topic in TOPICS:
+            for topic, positions in taken.items():
                 cursor = await connection.execute(
-                    "DELETE FROM log_entry WHERE topic = %s AND appended < now() - make_interval(days => %s)",
-                    (topic.name, topic.keep_days),
+                    'DELETE FROM log_entry e USING unnest(%s::int[], %s::bigint[]) AS t(partition, "limit") '
+                    "WHERE e.topic = %s AND e.partition = t.partition "
+                    "AND e.appended < now() - make_interval(days => %s) "
+                    'AND e."offset" < least(t."limit", (SELECT min(coalesce(s.at_offset, 0)) FROM log_position p '
+                    "  LEFT JOIN log_snapshot s USING (consumer_group, topic, partition) "
+                    "  WHERE p.topic = e.topic AND p.partition = e.partition))",
+                    (list(positions), list(positions.values()), topic.name, topic.keep_days),
                 )
                 deleted += cursor.rowcount
         return deleted
@@ -121,14 +129,6 @@ async def open_log(dsn: str, listener: Listener, *, session_s: float = 30.0) -> 
     )
     async with pool:
         yield PostgresLog(dsn, pool, listener, session_s)
-
-
-async def trimming(log: PostgresLog, pulse: Pulse) -> None:
-    """The housekeeping role: trims once an hour."""
-    while True:
-        pulse.beat()
-        pulse.count("trimmed", await log.trim())
-        await asyncio.sleep(3600)
 
 
 class _PostgresConsumer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from tongluo.errors import MissingPartError
 from tongluo.log.port import Assigned, Batch, Log, Stored
 from tongluo.store.positions import advance, position
 from tongluo.supervise import Pulse
@@ -44,6 +45,17 @@ class StoreConsumer:
                     pulse.count(self.topic.name, len(event.entries))
                     if len(event.entries) < self.batch_size:
                         await asyncio.sleep(self.gather_s)
+
+    async def _place(self, partition: int) -> int:
+        place = await position(self.engine, self.group, self.topic, partition)
+        end = (await self.log.ends(self.topic))[partition]
+        if place > end:
+            # Reading on would skip, without a word, everything up to that place.
+            raise MissingPartError(
+                f"{self.group} has read {self.topic.name}/{partition} up to {place}, but the log ends at {end}: it is "
+                "not the log this store was filled from; correct TONGLUO_LOG, or clear table consumer_position"
+            )
+        return place
 
 
 def _taken(batch: Batch) -> dict[int, tuple[int, int]]:

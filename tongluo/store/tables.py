@@ -125,6 +125,8 @@ subscription = Table(
     Column("areas", ARRAY(Text), nullable=False),
     Column("enabled", Boolean, nullable=False),
     _time("created"),
+    # A subscription that has ended stays: who was told, and when, remains known.
+    _time("ended", nullable=True),
 )
 
 # The outbox. `id` is the webhook-id; `body` is kept so that every attempt says the same.
@@ -133,7 +135,7 @@ delivery = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("seq", BigInteger, Identity(), nullable=False, unique=True),
-    Column("subscription", Text, ForeignKey("subscription.id", ondelete="CASCADE"), nullable=False),
+    Column("subscription", Text, ForeignKey("subscription.id"), nullable=False),
     Column("alert", Text, ForeignKey("alert.id")),
     Column("report_no", Integer),
     Column("body", LargeBinary, nullable=False),

@@ -1,6 +1,6 @@
 """The county, its sites and stations, and the series of a station's readings."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -18,6 +18,8 @@ from tongluo.wire import iso
 router = APIRouter(tags=["stations"])
 
 MOST_POINTS = 20_000
+# Readings outside these are refused at the door, and calendars come to their ends.
+FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Bucket(StrEnum):
@@ -100,7 +102,9 @@ async def series(
     if metric not in METRICS:
         raise Problem(422, f"unknown metric {metric}; known are {', '.join(METRICS)}")
     end = end or max(room.clock.now(), await _newest(room, station_id, metric) or room.clock.now())
-    begin = begin or end - timedelta(days=1)
+    begin = begin or max(end, FIRST + timedelta(days=1)) - timedelta(days=1)
+    if not FIRST <= begin <= LAST or not FIRST <= end <= LAST:
+        raise Problem(422, f"`from` and `to` must lie between {FIRST.year} and {LAST.year}")
     if begin >= end:
         raise Problem(422, f"`from` ({iso(begin)}) must be before `to` ({iso(end)})")
     span = {"station": station_id, "metric": metric, "begin": begin, "end": end}

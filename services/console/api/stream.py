@@ -30,7 +30,7 @@ async def _events(room: Room, last_event_id: str | None) -> AsyncIterator[bytes]
     try:
         yield b"retry: 2000\n\n"
         yield _format(StreamEvent("hello", {"now": iso(room.clock.now()), "mode": room.mode}))
-        if last_event_id is not None and last_event_id.isdecimal():
+        if last_event_id is not None and last_event_id.isdecimal() and len(last_event_id) < 19:
             missed = await room.hub.since(int(last_event_id))
             for event in missed if missed is not None else [StreamEvent("reset", {})]:
                 yield _format(event)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, field_validator
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import insert, select, text
 
 from services.console import words
 from services.console.problems import Problem
@@ -16,6 +16,7 @@ from services.console.room import Entered, InRoom
 from tongluo import bells
 from tongluo.clock import wall_now
 from tongluo.finding import Level
+from tongluo.hazards import HAZARDS
 from tongluo.region import County
 from tongluo.store.engine import ring
 from tongluo.store.tables import delivery, subscription
@@ -46,9 +47,18 @@ class NewSubscription(BaseModel):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http:// or https:// address with a host")
+        _ = parts.port  # raises ValueError where it is no port
         if parts.username or parts.password:
             raise ValueError("must not carry a user name or password: the signature proves who sends")
         return url
+
+    @field_validator("hazards")
+    @classmethod
+    def _known_hazards(cls, hazards: list[str]) -> list[str]:
+        unknown = [hazard for hazard in hazards if hazard not in HAZARDS]
+        if unknown:
+            raise ValueError(f"unknown hazard {', '.join(unknown)[:100]}; known are {', '.join(HAZARDS)}")
+        return hazards
 
 
 class Change(BaseModel):
@@ -58,7 +68,9 @@ class Change(BaseModel):
 @router.get("")
 async def subscriptions(room: InRoom, account: Entered) -> list[dict[str, Any]]:
     async with room.engine.connect() as connection:
-        rows = await connection.execute(text(f"{_LIST} GROUP BY s.id ORDER BY s.created, s.id"))
+        rows = await connection.execute(
+            text(f"{_LIST} WHERE s.ended IS NULL GROUP BY s.id ORDER BY s.created, s.id")
+        )
         return [_words(dict(row)) for row in rows.mappings()]
 
 
@@ -85,11 +97,15 @@ async def change(subscription_id: str, wish: Change, room: InRoom, account: Ente
     """Disable (reports wait) or enable again (they go out)."""
     async with room.engine.begin() as connection:
         await connection.execute(
-            subscription.update().where(subscription.c.id == subscription_id).values(enabled=wish.enabled)
+            subscription.update()
+            .where(subscription.c.id == subscription_id, subscription.c.ended.is_(None))
+            .values(enabled=wish.enabled)
         )
         await ring(connection, bells.OUTBOX)
         row = (
-            await connection.execute(text(f"{_LIST} WHERE s.id = :id GROUP BY s.id"), {"id": subscription_id})
+            await connection.execute(
+                text(f"{_LIST} WHERE s.id = :id AND s.ended IS NULL GROUP BY s.id"), {"id": subscription_id}
+            )
         ).mappings()
         found = row.first()
     if found is None:
@@ -99,10 +115,20 @@ async def change(subscription_id: str, wish: Change, room: InRoom, account: Ente
 
 @router.delete("/{subscription_id}", status_code=204)
 async def unsubscribe(subscription_id: str, room: InRoom, account: Entered) -> None:
+    """Nothing more is sent. What was delivered before remains on record."""
     async with room.engine.begin() as connection:
-        gone = await connection.execute(delete(subscription).where(subscription.c.id == subscription_id))
-    if gone.rowcount == 0:
-        raise Problem(404, f"there is no subscription {subscription_id}")
+        gone = await connection.execute(
+            subscription.update()
+            .where(subscription.c.id == subscription_id, subscription.c.ended.is_(None))
+            .values(enabled=False, ended=wall_now())
+        )
+        if gone.rowcount == 0:
+            raise Problem(404, f"there is no subscription {subscription_id}")
+        await connection.execute(
+            delivery.update()
+            .where(delivery.c.subscription == subscription_id, delivery.c.state == "pending")
+            .values(state="failed", error="the subscription has ended")
+        )
 
 
 @router.post("/{subscription_id}/test", status_code=202)
@@ -110,7 +136,11 @@ async def test(subscription_id: str, room: InRoom, account: Entered) -> dict[str
     """Send a message of type `test`, which nobody can mistake for an alert, over the same way."""
     now, test_id = wall_now(), f"test-{secrets.token_hex(8)}"
     async with room.engine.begin() as connection:
-        known = await connection.scalar(select(subscription.c.id).where(subscription.c.id == subscription_id))
+        known = await connection.scalar(
+            select(subscription.c.id).where(
+                subscription.c.id == subscription_id, subscription.c.ended.is_(None)
+            )
+        )
         if known is None:
             raise Problem(404, f"there is no subscription {subscription_id}")
         await connection.execute(

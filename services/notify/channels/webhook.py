@@ -23,7 +23,13 @@ class WebhookChannel:
 
     async def send(self, url: str, secret: str, message_id: str, body: bytes, now: datetime) -> int:
         """POST `body`, signed for this attempt at `now` (aware UTC). Returns the 2xx status or raises DeliveryError."""
-        signature = Webhook(secret).sign(msg_id=message_id, timestamp=now, data=body.decode())
+        try:
+            signature = Webhook(secret).sign(msg_id=message_id, timestamp=now, data=body.decode())
+        except (RuntimeError, ValueError) as error:
+            raise DeliveryError(
+                f"the subscription's secret is not usable ({error}); delete it and subscribe again",
+                permanent=True,
+            ) from error
         headers = {
             "content-type": "application/json",
             "user-agent": f"tongluo/{__version__}",
@@ -44,11 +50,11 @@ class WebhookChannel:
 
 
 @asynccontextmanager
-async def open_webhooks(connections: int) -> AsyncIterator[WebhookChannel]:
-    """A channel with at most `connections` open sockets."""
+async def open_webhooks() -> AsyncIterator[WebhookChannel]:
+    """A channel; how much is sent at once is the outbox's business."""
     async with aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
-        connector=aiohttp.TCPConnector(limit=connections, ttl_dns_cache=30),
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     ) as session:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.resources
+import math
 import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,6 +17,9 @@ from tongluo.finding import Level
 from tongluo.hazards import Words
 from tongluo.reading import METRICS
 
+# More rain than has ever been measured in any of these windows.
+MOST_MM: Final = 10_000.0
+
 
 class RainCriterion(msgspec.Struct, frozen=True):
     """This much rain (mm) within `window` means `level`; under `release_mm` for a while, it no longer does."""
@@ -28,7 +32,7 @@ class RainCriterion(msgspec.Struct, frozen=True):
 
 
 class RainRule(msgspec.Struct, frozen=True):
-    """Rolling rain sums against levels. `version` changes with the file's content."""
+    """Rolling rain sums against levels. `version` changes with what it says."""
 
     id: str
     version: str
@@ -73,12 +77,37 @@ _TABLES: Final[dict[str, Any]] = {
 
 
 def load(folder: Path | None = None) -> tuple[RainRule, ...]:
-    """Every rule of a folder, or of the catalogue that comes with the program. Raises RuleError."""
-    files = folder if folder is not None else importlib.resources.files(__name__)
-    found = sorted((f for f in files.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
-    if not found:
-        raise RuleError(str(files), ["no rule file (*.toml) in this folder"])
-    return tuple(read(file.read_text("utf-8"), file.name) for file in found)
+    """Every rule of a folder, or of the catalogue that comes with the program.
+
+    Raises RuleError with the faults of all files at once.
+    """
+    place = folder if folder is not None else importlib.resources.files(__name__)
+    try:
+        found = sorted((f for f in place.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+        texts = {file.name: file.read_text("utf-8") for file in found}
+    except (OSError, UnicodeDecodeError) as error:
+        raise RuleError(str(place), [f"cannot be read: {error}"]) from error
+    rules: list[RainRule] = []
+    faults = [] if found else ["no rule file (*.toml) in this folder"]
+    for name, toml in texts.items():
+        try:
+            rules.append(read(toml, name))
+        except RuleError as error:
+            faults += [f"{name}: {fault}" for fault in error.faults]
+    faults += _rivals(rules)
+    if faults:
+        raise RuleError(str(place), faults)
+    return tuple(rules)
+
+
+def _rivals(rules: list[RainRule]) -> Iterator[str]:
+    """Two rules cannot share a memory, nor two tell the life of one alert."""
+    for what in ("id", "hazard"):
+        names = [getattr(rule, what) for rule in rules]
+        yield from (
+            f"{what} {name!r} is in two rule files"
+            for name in sorted({n for n in names if names.count(n) > 1})
+        )
 
 
 def read(toml: str, source: str) -> RainRule:
@@ -88,14 +117,12 @@ def read(toml: str, source: str) -> RainRule:
     except tomllib.TOMLDecodeError as error:
         raise RuleError(source, [f"not TOML: {error}"]) from error
     parts, faults = _parts(tables)
+    faults = faults or list(_contradictions(parts))
     if faults:
         raise RuleError(source, faults)
-    faults = list(_contradictions(parts))
-    if faults:
-        raise RuleError(source, faults)
-    return RainRule(
+    rule = RainRule(
         id=parts["id"],
-        version=hashlib.sha256(toml.encode()).hexdigest()[:12],
+        version="",
         hazard=parts["hazard"],
         metric=parts["metric"],
         name=parts["name"],
@@ -113,6 +140,12 @@ def read(toml: str, source: str) -> RainRule:
         release_after=duration.parse(parts["release"].after),
         late_allowed=duration.parse(parts["late"].allowed),
     )
+    return msgspec.structs.replace(rule, version=_version(rule))
+
+
+def _version(rule: RainRule) -> str:
+    """Twelve digits that change with what the rule says, not with how its file is written."""
+    return hashlib.sha256(msgspec.json.encode(rule)).hexdigest()[:12]
 
 
 def _parts(tables: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -143,6 +176,8 @@ def _contradictions(parts: dict[str, Any]) -> Iterator[str]:
     if not parts["criterion"]:
         yield "criterion: at least one is needed"
     for criterion in parts["criterion"]:
+        if not math.isfinite(criterion.reach_mm) or criterion.reach_mm > MOST_MM:
+            yield f"criterion {criterion.level.value}: reach_mm must be at most {MOST_MM:.0f}"
         if criterion.window not in parts["windows"].shown:
             yield f"criterion {criterion.level.value}: window {criterion.window!r} is not among windows.shown"
 

@@ -6,7 +6,9 @@ import httpx
 import pytest
 
 from services.app import Running
-from tests.scenarios.field import START, alerts, dry, officer, publish, rain, settled, storm
+from tests.conftest import until
+from tests.scenarios.field import START, alerts, dry, officer, publish, rain, settled, storm, subscribe
+from tongluo import testing
 
 
 @pytest.fixture
@@ -161,3 +163,72 @@ async def test_the_program_says_that_it_is_ready(stranger: httpx.AsyncClient) ->
     ready = await stranger.get("/readyz")
     assert ready.status_code == 200
     assert ready.json()["roles"]["ingest"]["state"] == "subscribed"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/alerts?hazard=%00", None),
+        ("GET", "/alerts?cursor=%00", None),
+        ("GET", "/alerts/%00", None),
+        ("GET", "/quarantine?gateway=%00", None),
+        ("GET", "/stations/R-1/series?metric=rain&to=0001-01-01T00:00:00Z", None),
+        ("GET", "/stations/R-1/series?metric=rain&from=9999-12-31T23:59:59Z", None),
+        ("POST", "/session", {"account": "\x00", "password": "x"}),
+        ("POST", "/subscriptions", {"name": "\x00", "url": "http://127.0.0.1:9/"}),
+        ("POST", "/subscriptions", {"name": "x", "url": "http://127.0.0.1:99999/"}),
+        ("POST", "/subscriptions", {"name": "x", "url": "http://127.0.0.1:9/", "hazards": ["rainstrom"]}),
+        ("DELETE", "/subscriptions/%00", None),
+    ],
+)
+async def test_hostile_requests_are_answered_with_a_problem(
+    program: Running, method: str, path: str, body: dict[str, object] | None
+) -> None:
+    async with officer(program.http_url) as api:
+        answer = await api.request(method, path, json=body)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_huge_body_is_refused_before_it_is_read(stranger: httpx.AsyncClient) -> None:
+    async def endless():  # type: ignore[no-untyped-def]
+        for _ in range(10_000):
+            yield b" " * 65_536
+
+    try:
+        answer = await stranger.post("/api/v1/session", content=endless())
+    except httpx.TransportError:
+        return  # closed in our face, which is an answer too
+    assert answer.status_code == 413
+
+
+async def test_who_was_told_is_known_after_the_subscription_has_ended(program: Running) -> None:
+    async with testing.receiver() as township, officer(program.http_url) as api:
+        made = await subscribe(api, township.url)
+        await publish(program.field.gateway_port, storm())
+        await until(lambda: len(township.received) == 1)
+        await settled(program)
+        await api.delete(f"/subscriptions/{made['id']}")
+        [alert] = await alerts(api)
+        [delivery] = (await api.get(f"/alerts/{alert['id']}")).json()["deliveries"]
+        assert (delivery["state"], delivery["subscription"]["name"]) == ("delivered", "township")
+        await publish(program.field.gateway_port, dry())
+        await until(lambda: _cleared(api))
+        assert len(township.received) == 1
+
+
+async def _cleared(api: httpx.AsyncClient) -> bool:
+    return [alert["state"] for alert in await alerts(api)] == ["cleared"]
+
+
+async def test_reports_wait_for_a_disabled_subscription(program: Running) -> None:
+    async with testing.receiver() as township, officer(program.http_url) as api:
+        made = await subscribe(api, township.url)
+        await publish(program.field.gateway_port, storm())
+        await until(lambda: len(township.received) == 1)
+        await api.patch(f"/subscriptions/{made['id']}", json={"enabled": False})
+        await publish(program.field.gateway_port, dry())
+        await until(lambda: _cleared(api))
+        assert len(township.received) == 1
+        await api.patch(f"/subscriptions/{made['id']}", json={"enabled": True})
+        await until(lambda: township.types()[-1] == "alert.cleared")

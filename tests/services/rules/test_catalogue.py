@@ -1,4 +1,5 @@
 import importlib.resources
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +22,8 @@ def test_the_catalogue_holds_the_published_levels() -> None:
     assert list(rule.windows) == ["1h", "3h", "6h", "12h", "24h"]
 
 
-def test_the_version_follows_the_content() -> None:
-    assert read(TEXT, "a").version == read(TEXT, "b").version
+def test_the_version_follows_what_the_rule_says() -> None:
+    assert read(TEXT, "a").version == read(TEXT + "# a comment\n", "b").version
     assert read(TEXT, "a").version != read(TEXT.replace("50.0", "51.0", 1), "a").version
 
 
@@ -59,3 +60,16 @@ def test_durations() -> None:
     for words in ("", "3", "h", "3 h", "-1h", "1.5h"):
         with pytest.raises(ValueError, match="duration"):
             parse(words)
+
+
+def test_a_folder_is_checked_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(TEXT)
+    (tmp_path / "b.toml").write_text(TEXT.replace("reach_mm = 100.0", "reach_mm = inf"))
+    (tmp_path / "c.toml").write_text(TEXT.replace("100.0", "110.0"))
+    with pytest.raises(RuleError) as told:
+        load(tmp_path)
+    words = str(told.value)
+    assert "b.toml: criterion red" in words
+    assert "id 'rainstorm' is in two rule files" in words
+    with pytest.raises(RuleError, match="cannot be read"):
+        load(tmp_path / "none")

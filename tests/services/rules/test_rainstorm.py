@@ -189,6 +189,28 @@ def test_a_changed_rule_judges_the_rain_already_fallen() -> None:
     assert found.level is Level.ORANGE
 
 
+def renamed(version: str) -> RainstormJudge:
+    return RainstormJudge(msgspec.structs.replace(RULE, version=version))
+
+
+def test_a_change_of_rule_is_no_all_clear() -> None:
+    judge = RainstormJudge(RULE)
+    site = judge.new_site()
+    [red] = judge.judge(site, reading(0, 110.0, "R-1"))
+    assert red.level is Level.RED
+    assert renamed("new").judge(site, reading(5, 0.0, "R-2")) == []
+    assert renamed("newer").judge(site, reading(10, 0.0, "R-1")) == []
+
+
+def test_a_change_of_rule_keeps_what_is_held_between_its_two_lines() -> None:
+    judge = RainstormJudge(RULE)
+    site = judge.new_site()
+    for item in (reading(0, 8.0), reading(10, 42.0), reading(185, 0.0)):
+        judge.judge(site, item)
+    assert site.level is Level.ORANGE  # 42 mm: below 50, above 40
+    assert renamed("new").judge(site, reading(186, 0.0)) == []
+
+
 def test_many_small_sums_do_not_drift() -> None:
     source = random.Random(1)  # noqa: S311 - a test
     judge = RainstormJudge(RULE)

@@ -104,6 +104,7 @@ def upgrade() -> None:
         sa.Column("areas", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("subscription_pkey")),
     )
     op.create_table(
@@ -123,7 +124,7 @@ def upgrade() -> None:
         sa.Column("delivered", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["alert"], ["alert.id"], name=op.f("delivery_alert_fkey")),
         sa.ForeignKeyConstraint(
-            ["subscription"], ["subscription.id"], name=op.f("delivery_subscription_fkey"), ondelete="CASCADE"
+            ["subscription"], ["subscription.id"], name=op.f("delivery_subscription_fkey")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("delivery_pkey")),
         sa.UniqueConstraint("seq"),

@@ -1,0 +1,30 @@
+"""The housekeeping role: what nobody needs any more goes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.ingest import recorder
+from services.notify import desk
+from tongluo.store.positions import positions
+from tongluo.supervise import Pulse
+from tongluo.topics import FINDINGS, QUARANTINE, READINGS, Topic
+
+EVERY_S: Final = 3600.0
+
+Trim = Callable[[Mapping[Topic, Mapping[int, int]]], Awaitable[int]]
+
+
+async def trimming(trim: Trim, engine: AsyncEngine, pulse: Pulse) -> None:
+    """Trim the log once an hour, behind the consumers that keep their place in the store."""
+    while True:
+        pulse.beat()
+        taken = {
+            READINGS: await positions(engine, recorder.GROUP, READINGS),
+            QUARANTINE: await positions(engine, recorder.GROUP, QUARANTINE),
+            FINDINGS: await positions(engine, desk.GROUP, FINDINGS),
+        }
+        pulse.count("trimmed", await trim(taken))
+        await asyncio.sleep(EVERY_S)
