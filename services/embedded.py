@@ -240,8 +240,10 @@ def _start_broker(home: Path, port: int, port_v5: int) -> BrokerRecord:
     return record
 
 
+# rumqttd reports every packet as an error record: only what is critical may reach its log file.
 _BROKER_PROGRAM: Final = (
-    "import sys; from iotcore import Broker; Broker(config_path=sys.argv[1]).run_forever()"
+    "import logging, sys; logging.disable(logging.ERROR); "
+    "from iotcore import Broker; Broker(config_path=sys.argv[1]).run_forever()"
 )
 
 

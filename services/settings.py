@@ -16,6 +16,7 @@ from tongluo import duration
 from tongluo.errors import SettingsError
 
 PREFIX: Final = "TONGLUO_"
+_SECRET: Final = frozenset({"admin_token", "store", "log", "mqtt"})
 
 
 class ClockKind(enum.StrEnum):
@@ -166,12 +167,11 @@ def read_settings(
 
 
 def _fault(fault: Any) -> str:
+    if fault["type"] == "extra_forbidden":
+        return "there is no such setting"
     message = str(fault["msg"]).removeprefix("Value error, ")
-    return (
-        "there is no such setting"
-        if fault["type"] == "extra_forbidden"
-        else f"{message}, got {fault['input']!r}"
-    )
+    # What may hold a password is not repeated.
+    return message if fault["loc"][0] in _SECRET else f"{message}, got {fault['input']!r}"
 
 
 def _from_file(config: Path | None) -> dict[str, Any]:

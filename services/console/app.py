@@ -76,14 +76,14 @@ async def _small_body(scope: Scope, receive: Receive) -> bytes | None:
     """The whole body, or None as soon as it is too large. A request without one is not waited for."""
     if scope["method"] in ("GET", "HEAD", "DELETE", "OPTIONS"):
         return b""
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
         if len(body) > MOST_BODY_BYTES:
             return None
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from tests.conftest import until
-from tests.scenarios.command import command
+from tests.scenarios.command import Command, command
 from tests.scenarios.field import alerts, dry, history, officer, storm, subscribe
 from tongluo import testing
 
@@ -154,3 +154,67 @@ async def _fails(data: Path, **environment: str) -> tuple[int, str]:
             await program.started()
         assert program.process is not None
         return await asyncio.to_thread(program.process.wait, 20), "\n".join(program.output)
+
+
+async def test_a_second_start_on_the_same_folder_disturbs_nobody(tmp_path: Path) -> None:
+    with command(tmp_path, "demo", TONGLUO_CLOCK="event") as program:
+        await program.started()
+        second = Command(tmp_path, "demo", TONGLUO_CLOCK="event")
+        with pytest.raises(AssertionError):
+            await second.started()
+        assert second.process is not None
+        assert await asyncio.to_thread(second.process.wait, 20) == 1
+        assert any(f"another Tongluo (process {_pid(program)})" in line for line in second.output)
+        async with officer(program.url) as api:
+            gateway = await gateways(api)
+            await publish_stubbornly(program.mqtt_port, storm("QT-R-001"), gateway)
+            await until(lambda: _count(api, 1))
+
+
+def _pid(program: Command) -> int:
+    assert program.process is not None
+    return program.process.pid
+
+
+async def test_a_clean_stop_takes_what_the_broker_has_acknowledged(tmp_path: Path) -> None:
+    """Readings acknowledged to a gateway right up to Ctrl-C are there after the next start."""
+    sent = 0
+    with command(tmp_path, "demo", TONGLUO_CLOCK="event") as program:
+        await program.started()
+        async with officer(program.url) as api:
+            gateway = (await gateways(api))["QT-R-001"]
+        async with aiomqtt.Client("127.0.0.1", program.mqtt_port) as client:
+            for batch in range(60):
+                readings = [
+                    {
+                        "station": "QT-R-001",
+                        "metric": "rain",
+                        "time": f"2026-07-01T{h:02d}:{m:02d}:{batch:02d}Z",
+                        "value": 0,
+                    }
+                    for h in range(10)
+                    for m in range(60)
+                ]
+                await client.publish(f"tongluo/v1/{gateway}/readings", msgspec.json.encode(readings), qos=1)
+                sent += len(readings)
+        assert await asyncio.to_thread(program.interrupt) == 0
+        await program.started()
+        async with officer(program.url) as api:
+
+            async def all_there() -> bool:
+                span = {"from": "2026-07-01T00:00:00Z", "to": "2026-07-02T00:00:00Z", "metric": "rain"}
+                hours = [(f"2026-07-01T{h:02d}:00:00Z", f"2026-07-01T{h:02d}:59:59Z") for h in range(10)]
+                found = 0
+                for begin, end in hours:
+                    span |= {"from": begin, "to": end}
+                    found += len((await api.get("/stations/QT-R-001/series", params=span)).json()["points"])
+                # The first second of each hour lies on the open side of its span.
+                return found == sent - len(hours)
+
+            await until(all_there)
+
+
+async def test_the_demonstration_never_touches_a_real_store(tmp_path: Path) -> None:
+    code, output = await _fails(tmp_path, TONGLUO_STORE="postgresql://nobody@127.0.0.1:1/x")
+    assert code == 1
+    assert "TONGLUO_STORE" in output

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -18,8 +19,9 @@ REAL_YEAR = Path(__file__).parents[3] / "shared" / "data" / "rain_dwd_01300_2006
 
 async def replay(*arguments: str, **environment: str) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services", "replay", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        sys.executable, "-m", "services", "replay", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, **environment},
+    )  # fmt: skip
     out, err = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
@@ -58,6 +60,13 @@ async def test_a_recorded_storm_is_told_with_its_own_times(tmp_path: Path) -> No
     [found] = [json.loads(line) for line in out.splitlines()]
     assert (found["peak"], found["onset"]) == ("orange", "2006-09-14T06:00:00+00:00")
     assert found["cleared"] is not None
+
+
+async def test_a_private_instance_never_touches_a_real_store(tmp_path: Path) -> None:
+    real = {"TONGLUO_STORE": "postgresql://nobody@127.0.0.1:1/x", "TONGLUO_MQTT": "mqtt://127.0.0.1:1"}
+    code, out, err = await replay(str(cloudburst(tmp_path / "r.csv")), "--station", "站一", "--json", **real)
+    assert code == 0, err
+    assert json.loads(out)["peak"] == "orange"
 
 
 async def test_at_a_speed_hours_pass_in_moments(tmp_path: Path) -> None:
@@ -99,7 +108,7 @@ async def test_a_running_live_instance_is_fed_with_shifted_times(tmp_path: Path)
 )
 async def test_wrong_use_is_one_line(arguments: tuple[str, ...], words: str) -> None:
     code, _, err = await replay(*arguments)
-    assert code == 1
+    assert code == (2 if "--" in words else 1)
     assert words in err
     assert "Traceback" not in err
 

@@ -6,11 +6,29 @@ import subprocess
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from services.app import Running
+from services.console.hub import Hub
 from tests.conftest import until
-from tests.scenarios.field import alerts, dry, history, officer, publish, rain, settled, storm, subscribe
+from tests.scenarios.field import (
+    START,
+    alerts,
+    dry,
+    history,
+    officer,
+    publish,
+    rain,
+    settled,
+    storm,
+    subscribe,
+)
 from tongluo import testing
+from tongluo.clock import EventClock
+from tongluo.postgres import Listener
+from tongluo.store import changes
+from tongluo.store.engine import open_store
+from tongluo.supervise import Supervisor
 
 
 async def test_sixty_millimetres_in_three_hours_raise_one_orange_alert_and_calm_clears_it(
@@ -122,3 +140,49 @@ async def _next(stream: httpx.Response, kind: str) -> dict[str, str]:
             else:
                 event = {}
     raise AssertionError("the stream ended")
+
+
+async def test_a_resumed_stream_misses_nothing_however_much_has_happened(program: Running) -> None:
+    async with officer(program.http_url) as api:
+        first = await _listen(api, program, storm("R-1"), "alert")
+        async with program.engine.begin() as connection:
+            # Six hundred changes of one alert, and behind them another alert.
+            alert = json.loads(first["data"])["id"]
+            await changes.note(connection, [changes.Change(alert)] * 600, START)
+        await publish(program.field.gateway_port, storm("R-2"))
+        await settled(program)
+        async with api.stream("GET", "/stream", headers={"last-event-id": first["id"]}) as stream:
+            assert await _next(stream, "reset")
+
+
+async def test_the_page_hears_of_what_was_committed_while_the_hub_was_away(dsn: str) -> None:
+    async with open_store(dsn) as engine:
+        listener = Listener(dsn)
+        hub = Hub(engine, listener, testing.county, EventClock(START))
+        page = hub.open()
+        await _run_hub(hub, listener)
+        async with engine.begin() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO alert (id, hazard, site, onset, level, peak, state, updated, report_no, evidence, headline) "
+                    "VALUES ('a', 'rainstorm', 'S-1', :now, 'blue', 'blue', 'raised', :now, 1, '{}', '{}')"
+                ),
+                {"now": START},
+            )
+            await changes.note(connection, [changes.Change("a")], START)
+        await _run_hub(hub, listener)
+        heard = []
+        hub.close()
+        while (event := await page.get()) is not None:
+            heard.append(event.event)
+        assert "alert" in heard
+
+
+async def _run_hub(hub: Hub, listener: Listener) -> None:
+    """The role for a moment, as the supervisor would run it between two faults."""
+    supervisor = Supervisor()
+    supervisor.add("listener", listener.run)
+    supervisor.add("hub", hub.run)
+    async with supervisor.running():
+        await supervisor.ready()
+        await asyncio.sleep(0.3)

@@ -66,6 +66,29 @@ def test_a_doctor_names_what_is_ill_and_its_mend(tmp_path: Path) -> None:
     assert "to mend: data folder, PostgreSQL, MQTT broker, county" in ran.stdout
 
 
+def test_an_unreachable_store_is_one_line(tmp_path: Path) -> None:
+    ran = tongluo(
+        "run", TONGLUO_DATA=str(tmp_path), TONGLUO_STORE="postgresql://nobody@127.0.0.1:1/x", **ports()
+    )
+    assert ran.returncode == 1
+    assert "TONGLUO_STORE" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_folder_without_rules_is_one_line(tmp_path: Path) -> None:
+    ran = tongluo("run", TONGLUO_DATA=str(tmp_path), TONGLUO_RULES=str(tmp_path / "none"), **ports())
+    assert ran.returncode == 1
+    assert "cannot be read" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_secrets_are_not_repeated(tmp_path: Path) -> None:
+    ran = tongluo("doctor", TONGLUO_ADMIN_TOKEN="hush-hush", TONGLUO_STORE="mysql://me:hush-hush@x")  # noqa: S106
+    assert ran.returncode == 1
+    assert "TONGLUO_ADMIN_TOKEN" in ran.stderr
+    assert "hush-hush" not in ran.stderr
+
+
 def test_a_password_needs_an_installation(tmp_path: Path) -> None:
     ran = tongluo("password", TONGLUO_DATA=str(tmp_path))
     assert ran.returncode == 1

@@ -35,9 +35,7 @@ class StoreConsumer:
                 event = await consumer.next(timeout_s=5.0)
                 if isinstance(event, Assigned):
                     for partition in event.partitions:
-                        consumer.seek(
-                            partition, await position(self.engine, self.group, self.topic, partition)
-                        )
+                        consumer.seek(partition, await self._place(partition))
                 elif isinstance(event, Batch):
                     async with self.engine.begin() as connection:
                         await advance(connection, self.group, self.topic, _taken(event))

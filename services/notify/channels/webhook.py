@@ -7,6 +7,7 @@ from typing import Final
 
 import aiohttp
 from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from tongluo import __version__
 from tongluo.errors import DeliveryError
@@ -25,7 +26,7 @@ class WebhookChannel:
         """POST `body`, signed for this attempt at `now` (aware UTC). Returns the 2xx status or raises DeliveryError."""
         try:
             signature = Webhook(secret).sign(msg_id=message_id, timestamp=now, data=body.decode())
-        except (RuntimeError, ValueError) as error:
+        except (EmptyWebhookSecretError, RuntimeError, ValueError) as error:
             raise DeliveryError(
                 f"the subscription's secret is not usable ({error}); delete it and subscribe again",
                 permanent=True,
