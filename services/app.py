@@ -5,6 +5,7 @@ file nobody knows whether a part is embedded or far away.
 """
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -66,6 +67,8 @@ class Parts:
     settings: Settings
     log: PostgresLog
     engine: AsyncEngine
+    # For roles whose work would be done again, the same, after a crash of the database.
+    relaxed: AsyncEngine
     listener: Listener
     field: Field
     county: County
@@ -104,11 +107,15 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
             progress("preparing the database")
             await asyncio.to_thread(_migrate, dsn)
             listener = Listener(dsn)
-            async with open_store(dsn) as engine, open_log(_log_dsn(settings, dsn), listener) as log:
+            async with (
+                open_store(dsn) as engine,
+                open_store(dsn, pool_size=5, relaxed=True) as relaxed,
+                open_log(_log_dsn(settings, dsn), listener) as log,
+            ):
                 described = await _county(engine, county)
                 clock = await _clock(settings, engine)
                 async with _field(settings, progress) as field:
-                    parts = Parts(settings, log, engine, listener, field, described, clock, rules)
+                    parts = Parts(settings, log, engine, relaxed, listener, field, described, clock, rules)
                     supervisor = Supervisor()
                     _add_workers(supervisor, parts)
                     http_url = _add_console(supervisor, parts, page_socket)
@@ -116,6 +123,8 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                     async with supervisor.running():
                         # Last of all, so that a password that was made is also told.
                         password = await ensure_admin(engine, wall_now())
+                        # What is there now stays: the collector need not look through it again and again.
+                        gc.freeze()
                         try:
                             yield Running(settings, supervisor, log, engine, field, http_url, password)
                         finally:
@@ -177,14 +186,14 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
         limits = _limits(parts.settings)
         supervisor.add("ingest", Ingest(parts.field.broker, log, parts.described, parts.clock, limits).run)
     if Role.RECORD in roles:
-        supervisor.add("record readings", recorder.readings(log, engine).run)
-        supervisor.add("record quarantine", recorder.quarantine(log, engine).run)
+        supervisor.add("record readings", recorder.readings(log, parts.relaxed).run)
+        supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)
         supervisor.add("trim log", lambda pulse: trimming(log.trim, engine, pulse))
     if Role.RULES in roles:
         supervisor.add("rules", Rules(log, parts.rules).run)
     if Role.NOTIFY in roles:
         supervisor.add("desk", Desk(log, engine, parts.described).run)
-        supervisor.add("outbox", Outbox(engine, parts.listener).run)
+        supervisor.add("outbox", Outbox(parts.relaxed, parts.listener).run)
 
 
 def _add_console(supervisor: Supervisor, parts: Parts, page_socket: socket.socket | None) -> str:

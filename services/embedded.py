@@ -21,6 +21,7 @@ from typing import Final, TypeVar
 
 import msgspec
 import psutil
+import psycopg
 
 from tongluo.errors import MissingPartError
 from tongluo.supervise import Pulse
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 # Above what ingest takes (512 KiB), so that an oversized message reaches quarantine instead of a closed socket.
 MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
+# Segments of 16 MB that PostgreSQL recycles rather than makes anew.
+WAL_SEGMENTS: Final = 12
 _STOP_S: Final = 10.0
 _START_S: Final = 10.0
 
@@ -133,6 +136,7 @@ def postgres(folder: Path, *, leave_running: bool = False) -> Iterator[str]:
             ) from error
     pid = server.get_pid()
     try:
+        _prepare_wal(server.get_uri())
         yield server.get_uri()
     finally:
         if pid is not None and not leave_running:
@@ -185,6 +189,25 @@ def broker(folder: Path, port: int, port_v5: int) -> Iterator[EmbeddedBroker]:
         yield found
     finally:
         found.stop()
+
+
+def _prepare_wal(dsn: str) -> None:
+    """Keep written-ahead segments at hand.
+
+    On a new server every 16 MB of log is a file to be made and filled in the middle of somebody's commit: measured, up
+    to a second in which no alert leaves. Made beforehand and recycled, they cost nothing.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        (at_hand,) = connection.execute("SELECT count(*) FROM pg_ls_waldir()").fetchone() or (0,)
+        if at_hand >= WAL_SEGMENTS // 2:
+            return
+        connection.execute(f"ALTER SYSTEM SET min_wal_size = '{16 * WAL_SEGMENTS}MB'".encode())
+        connection.execute("ALTER SYSTEM SET wal_compression = on")
+        connection.execute("SELECT pg_reload_conf()")
+        for _ in range(WAL_SEGMENTS):
+            connection.execute("SELECT pg_logical_emit_message(true, 'tongluo', '')")
+            connection.execute("SELECT pg_switch_wal()")
+        connection.execute("CHECKPOINT")
 
 
 def is_running(record: BrokerRecord) -> bool:

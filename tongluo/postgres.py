@@ -14,18 +14,26 @@ from tongluo.supervise import Pulse
 Connection = psycopg.AsyncConnection[TupleRow]
 
 # A peer that vanished without a word is noticed in about 20 s, so that its locks are given back.
-# Times are UTC whatever the server's own zone is.
-_CARE = "options='-c TimeZone=UTC' keepalives=1 keepalives_idle=10 keepalives_interval=5 keepalives_count=2 connect_timeout=10"
+_CARE = "keepalives=1 keepalives_idle=10 keepalives_interval=5 keepalives_count=2 connect_timeout=10"
 
 
-def conninfo(dsn: str) -> str:
-    """A DSN with what every connection of ours has in common."""
-    return make_conninfo(dsn, **conninfo_to_dict(_CARE))
+def conninfo(dsn: str, *, relaxed: bool = False) -> str:
+    """A DSN with what every connection of ours has in common.
+
+    `relaxed` is for transactions that would simply be done again: their commit does not wait for the disk. Such a
+    commit is atomic and in order as ever; only a crash of the server itself can undo the last fraction of a second.
+    """
+    return make_conninfo(dsn, options=options(relaxed=relaxed), **conninfo_to_dict(_CARE))
 
 
-async def connect(dsn: str) -> Connection:
+def options(*, relaxed: bool = False) -> str:
+    """Session settings. Times are UTC whatever the server's own zone is."""
+    return "-c TimeZone=UTC" + (" -c synchronous_commit=off" if relaxed else "")
+
+
+async def connect(dsn: str, *, relaxed: bool = False) -> Connection:
     """An autocommit connection; transactions are opened explicitly. Raises psycopg.OperationalError."""
-    return await psycopg.AsyncConnection.connect(conninfo(dsn), autocommit=True)
+    return await psycopg.AsyncConnection.connect(conninfo(dsn, relaxed=relaxed), autocommit=True)
 
 
 class Listener:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import insert, select, text
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -89,20 +88,19 @@ def walk(current: dict[tuple[str, str], Alert], findings: Iterable[Finding]) -> 
     return steps
 
 
+# Each by its own descent of the index, whatever the planner knows of a table that has just grown.
+_CURRENT: Final = text(
+    "SELECT a.* FROM unnest(CAST(:hazards AS text[]), CAST(:sites AS text[])) AS w(hazard, site), LATERAL ("
+    "  SELECT id FROM alert WHERE hazard = w.hazard AND site = w.site ORDER BY onset DESC LIMIT 1) AS newest "
+    "JOIN alert a ON a.id = newest.id ORDER BY a.id FOR UPDATE OF a"
+)
+
+
 async def _current(connection: AsyncConnection, findings: Sequence[Finding]) -> dict[tuple[str, str], Alert]:
     """The newest alert of each site concerned, its row locked until the transaction ends."""
-    sites = sorted({finding.site for finding in findings})
-    newest = (
-        select(tables.alert.c.id)
-        .ext(distinct_on(tables.alert.c.hazard, tables.alert.c.site))
-        .where(tables.alert.c.site.in_(sites))
-        .order_by(tables.alert.c.hazard, tables.alert.c.site, tables.alert.c.onset.desc())
-    )
+    wanted_ = sorted({(finding.hazard, finding.site) for finding in findings})
     rows = await connection.execute(
-        select(tables.alert)
-        .where(tables.alert.c.id.in_(newest))
-        .order_by(tables.alert.c.id)
-        .with_for_update()
+        _CURRENT, {"hazards": [hazard for hazard, _ in wanted_], "sites": [site for _, site in wanted_]}
     )
     return {(row["hazard"], row["site"]): as_alert(row) for row in rows.mappings()}
 

@@ -41,7 +41,8 @@ class PostgresLog:
 
     @asynccontextmanager
     async def join(self, group: str, topic: Topic, *, batch_size: int = 1000) -> AsyncIterator[Consumer]:
-        connection = await connect(self._dsn)
+        # What a member commits, the next one would do again from the entries it was made of (decision 1).
+        connection = await connect(self._dsn, relaxed=True)
         try:
             members = Membership(connection, f"{group}/{topic.name}", topic.partitions, self._session_s)
             await members.enter()
