@@ -124,7 +124,12 @@ async def tongluo_run(program: Command, alerts: int, rate: float, day: int) -> l
             (await api.post("/subscriptions", json={"name": "bench", "url": url})).raise_for_status().json()
         )
         await publish(program.mqtt_port, watch, alerts, rate, day)
-        await all_heard(watch, alerts)
+        try:
+            await all_heard(watch, alerts)
+        except SystemExit:
+            print((await api.get(f"{program.url}/readyz")).text)
+            print("\n".join(program.output))
+            raise
         await asyncio.sleep(1.0)  # let the outcomes be written before the subscription goes
         await api.delete(f"/subscriptions/{made['id']}")
     return watch.delays_ms()

@@ -99,7 +99,10 @@ class Consumer(Protocol):
         outputs: Sequence[Entry] = (),
         snapshots: Mapping[int, Snapshot] | None = None,
     ) -> None:
-        """Write outputs, snapshots and positions in one transaction, or raise `Fenced` and write nothing."""
+        """Write outputs, snapshots and positions in one transaction, or raise `Fenced` and write nothing.
+
+        A crash of the log itself may undo the newest commits, in order: their entries then come again (promise 5).
+        """
         ...
 
 

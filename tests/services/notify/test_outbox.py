@@ -208,6 +208,20 @@ async def test_slow_subscribers_delay_nobody_else(dsn: str, engine: AsyncEngine,
             stuck.set()
 
 
+async def test_a_thousand_reports_after_a_quiet_time_are_told_at_once(
+    dsn: str, engine: AsyncEngine, receiver: Receiver
+) -> None:
+    """A query plan made for one waiting report has taken minutes over a thousand."""
+    await subscribe(engine, "s1", receiver.url)
+    async with sending(dsn, engine):
+        for number in range(30):
+            await put(engine, "s1", f"quiet{number}", 1)
+            await until(lambda: len(receiver.received) == number + 1)  # noqa: B023 - awaited at once
+        for number in range(1000):
+            await put(engine, "s1", f"storm{number}", 1)
+        await until(lambda: len(receiver.received) == 1030, timeout_s=30)
+
+
 async def test_an_unusable_secret_harms_only_its_own_subscription(
     dsn: str, engine: AsyncEngine, receiver: Receiver
 ) -> None:
