@@ -70,6 +70,8 @@ class Parts:
     # For roles whose work would be done again, the same, after a crash of the database.
     relaxed: AsyncEngine
     listener: Listener
+    # Of the log's database; the same where the log lives in the store.
+    log_listener: Listener
     field: Field
     county: County
     clock: Clock
@@ -110,12 +112,14 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
             async with (
                 open_store(dsn) as engine,
                 open_store(dsn, pool_size=5, relaxed=True) as relaxed,
-                open_log(_log_dsn(settings, dsn), listener) as log,
+                _log(settings, dsn, listener) as (log, log_listener),
             ):
                 described = await _county(engine, county)
                 clock = await _clock(settings, engine)
                 async with _field(settings, progress) as field:
-                    parts = Parts(settings, log, engine, relaxed, listener, field, described, clock, rules)
+                    parts = Parts(
+                        settings, log, engine, relaxed, listener, log_listener, field, described, clock, rules
+                    )
                     supervisor = Supervisor()
                     _add_workers(supervisor, parts)
                     http_url = _add_console(supervisor, parts, page_socket)
@@ -180,6 +184,8 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
     """The roles in the order in which a reading meets them."""
     roles, log, engine = parts.settings.roles, parts.log, parts.engine
     supervisor.add("listener", parts.listener.run)
+    if parts.log_listener is not parts.listener:
+        supervisor.add("log listener", parts.log_listener.run)
     if parts.field.own_broker is not None:
         supervisor.add("broker", parts.field.own_broker.keep)
     if Role.INGEST in roles:
@@ -246,12 +252,19 @@ async def _field(settings: Settings, progress: Progress) -> AsyncIterator[Field]
             yield Field(Broker(host, port, settings.mqtt_client, user, password), port)
 
 
-def _log_dsn(settings: Settings, store: str) -> str:
+@asynccontextmanager
+async def _log(
+    settings: Settings, store: str, listener: Listener
+) -> AsyncIterator[tuple[PostgresLog, Listener]]:
+    """The event log, and who listens to it."""
     match settings.log:
         case SameAsStore():
-            return store
+            async with open_log(store, listener, relaxed=True) as log:
+                yield log, listener
         case PostgresDsn(dsn):
-            return dsn
+            own = Listener(dsn)
+            async with open_log(dsn, own) as log:
+                yield log, own
 
 
 async def _county(engine: AsyncEngine, given: County | None) -> County:

@@ -6,6 +6,7 @@ acknowledged to a gateway but not yet handed to us is only in its memory.
 
 import asyncio
 import fcntl
+import logging
 import os
 import random
 import signal
@@ -17,7 +18,7 @@ import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import psutil
@@ -27,6 +28,8 @@ from tongluo.errors import MissingPartError
 from tongluo.supervise import Pulse
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 # Above what ingest takes (512 KiB), so that an oversized message reaches quarantine instead of a closed socket.
 MAX_PAYLOAD_BYTES: Final = 4 * 1024 * 1024
@@ -197,17 +200,33 @@ def _prepare_wal(dsn: str) -> None:
     On a new server every 16 MB of log is a file to be made and filled in the middle of somebody's commit: measured, up
     to a second in which no alert leaves. Made beforehand and recycled, they cost nothing.
     """
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with _first_connection(dsn) as connection:
         (at_hand,) = connection.execute("SELECT count(*) FROM pg_ls_waldir()").fetchone() or (0,)
         if at_hand >= WAL_SEGMENTS // 2:
             return
-        connection.execute(f"ALTER SYSTEM SET min_wal_size = '{16 * WAL_SEGMENTS}MB'".encode())
-        connection.execute("ALTER SYSTEM SET wal_compression = on")
-        connection.execute("SELECT pg_reload_conf()")
-        for _ in range(WAL_SEGMENTS):
-            connection.execute("SELECT pg_logical_emit_message(true, 'tongluo', '')")
-            connection.execute("SELECT pg_switch_wal()")
-        connection.execute("CHECKPOINT")
+        try:
+            connection.execute(f"ALTER SYSTEM SET min_wal_size = '{16 * WAL_SEGMENTS}MB'".encode())
+            connection.execute("ALTER SYSTEM SET wal_compression = on")
+            connection.execute("SELECT pg_reload_conf()")
+            for _ in range(WAL_SEGMENTS):
+                connection.execute("SELECT pg_logical_emit_message(true, 'tongluo', '')")
+                connection.execute("SELECT pg_switch_wal()")
+            connection.execute("CHECKPOINT")
+        except psycopg.Error as error:
+            # Slower commits are no reason not to warn anybody.
+            logger.warning("PostgreSQL's log segments could not be made beforehand: %s", error)
+
+
+def _first_connection(dsn: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """A server that says it is ready may still refuse for a moment, while it recovers from a crash."""
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            return psycopg.connect(dsn, autocommit=True)
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise MissingPartError(f"the embedded PostgreSQL does not let us in: {error}") from error
+            time.sleep(0.1)
 
 
 def is_running(record: BrokerRecord) -> bool:

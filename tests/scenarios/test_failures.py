@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import httpx
 import psutil
@@ -10,7 +11,7 @@ import psycopg
 from sqlalchemy import text
 
 from services.app import Running
-from tests.conftest import until
+from tests.conftest import running, settings, until
 from tests.scenarios.field import alerts, history, officer, publish, settled, storm, subscribe
 from tongluo import testing
 
@@ -85,3 +86,18 @@ async def test_a_poison_entry_in_the_log_is_set_aside(program: Running) -> None:
         await until(set_aside)
         series = (await api.get("/stations/R-1/series", params={"metric": "rain"})).json()
         assert len(series["points"]) == 6
+
+
+async def test_a_log_in_a_database_of_its_own_is_heard_at_once(
+    dsn: str, server: str, template: str, tmp_path: Path
+) -> None:
+    name = dsn.split("?", maxsplit=1)[0].rsplit("/", 1)[1] + "_log"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    log = server.replace("/postgres?", f"/{name}?")
+    async with running(settings(tmp_path, store=dsn, log=log), testing.county()) as program:
+        async with testing.receiver() as township, officer(program.http_url) as api:
+            await subscribe(api, township.url)
+            await asyncio.sleep(1.5)  # every consumer waits for its bell
+            await publish(program.field.gateway_port, storm())
+            await until(lambda: len(township.received) == 1, timeout_s=2)

@@ -26,12 +26,19 @@ class PostgresLog:
     """The log over one DSN. Open it with `open_log`; `listener` must be running for prompt wake-ups."""
 
     def __init__(
-        self, dsn: str, pool: AsyncConnectionPool[Connection], listener: Listener, session_s: float
+        self,
+        dsn: str,
+        pool: AsyncConnectionPool[Connection],
+        listener: Listener,
+        session_s: float,
+        *,
+        relaxed: bool,
     ) -> None:
         self._dsn = dsn
         self._pool = pool
         self._listener = listener
         self._session_s = session_s
+        self._relaxed = relaxed
 
     async def append(self, entries: Sequence[Entry]) -> None:
         if not entries:
@@ -41,8 +48,7 @@ class PostgresLog:
 
     @asynccontextmanager
     async def join(self, group: str, topic: Topic, *, batch_size: int = 1000) -> AsyncIterator[Consumer]:
-        # What a member commits, the next one would do again from the entries it was made of (decision 1).
-        connection = await connect(self._dsn, relaxed=True)
+        connection = await connect(self._dsn, relaxed=self._relaxed)
         try:
             members = Membership(connection, f"{group}/{topic.name}", topic.partitions, self._session_s)
             await members.enter()
@@ -104,10 +110,14 @@ class PostgresLog:
 
 
 @asynccontextmanager
-async def open_log(dsn: str, listener: Listener, *, session_s: float = 30.0) -> AsyncIterator[PostgresLog]:
+async def open_log(
+    dsn: str, listener: Listener, *, session_s: float = 30.0, relaxed: bool = False
+) -> AsyncIterator[PostgresLog]:
     """Create the tables where they are missing and open the log.
 
-    `session_s` is how long a member may go without a sign of life before the others take over.
+    `listener` hears the log's own database. `session_s` is how long a member may go without a sign of life before the
+    others take over. `relaxed`: members' commits do not wait for the disk, which is right only where whoever acts on
+    them commits to the same database (decision 1).
     """
     schema = importlib.resources.files("tongluo.log").joinpath("postgres_schema.sql").read_text("utf-8")
     async with await connect(dsn) as connection, connection.transaction():
@@ -129,7 +139,7 @@ async def open_log(dsn: str, listener: Listener, *, session_s: float = 30.0) -> 
         check=AsyncConnectionPool.check_connection,
     )
     async with pool:
-        yield PostgresLog(dsn, pool, listener, session_s)
+        yield PostgresLog(dsn, pool, listener, session_s, relaxed=relaxed)
 
 
 class _PostgresConsumer:
