@@ -24,7 +24,8 @@ import httpx
 from aiohttp import web
 
 from benchmarks.machine import closing_line, spread
-from services import embedded
+from services.embedded.broker import broker as mqtt_broker
+from services.embedded.ports import free_port
 from tests.scenarios.command import Command, command
 from tongluo import testing
 from tongluo.region import County
@@ -179,7 +180,7 @@ async def bench(alerts: int, rate: float, runs: int) -> None:
         environment = {"TONGLUO_COUNTY": str(folder / "county"), "TONGLUO_CLOCK": "event"}
         with (
             command(folder / "data", "run", **environment) as program,
-            embedded.broker(folder / "bare", embedded.free_port(), embedded.free_port()) as broker,
+            mqtt_broker(folder / "bare", free_port(), free_port()) as broker,
         ):
             await program.started()
             ours: list[list[float]] = []

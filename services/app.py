@@ -18,12 +18,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services import embedded
 from services.console.accounts import ensure_admin
 from services.console.app import build
 from services.console.hub import Hub
 from services.console.room import Room
 from services.console.server import Server, bind
+from services.embedded.broker import EmbeddedBroker, broker
+from services.embedded.folder import prepare_folder, sole_user
+from services.embedded.postgres import EmbeddedPostgres, postgres
+from services.embedded.process import in_thread
 from services.housekeeping import trimming
 from services.ingest import recorder
 from services.ingest.mqtt import Broker
@@ -52,12 +55,20 @@ DRAIN_S: Final = 5.0
 
 
 @dataclass(frozen=True)
+class Database:
+    """The store's database, and the server behind it if it is our own."""
+
+    dsn: str
+    own: EmbeddedPostgres | None = None
+
+
+@dataclass(frozen=True)
 class Field:
     """Where ingest listens, and the port gateways connect to."""
 
     broker: Broker
     gateway_port: int
-    own_broker: embedded.EmbeddedBroker | None = None
+    own: EmbeddedBroker | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,7 @@ class Parts:
     """What the roles are made of."""
 
     settings: Settings
+    database: Database
     log: PostgresLog
     engine: AsyncEngine
     # For roles whose work would be done again, the same, after a crash of the database.
@@ -105,7 +117,8 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
     rules = load(settings.rules)
     # What can be refused is tried before anything is touched: a second start must not disturb a running program.
     with _alone(settings), _listening(settings) as page_socket:
-        async with _database(settings, progress) as dsn:
+        async with _database(settings, progress) as database:
+            dsn = database.dsn
             progress("preparing the database")
             await asyncio.to_thread(_migrate, dsn)
             listener = Listener(dsn)
@@ -118,7 +131,17 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                 clock = await _clock(settings, engine)
                 async with _field(settings, progress) as field:
                     parts = Parts(
-                        settings, log, engine, relaxed, listener, log_listener, field, described, clock, rules
+                        settings,
+                        database,
+                        log,
+                        engine,
+                        relaxed,
+                        listener,
+                        log_listener,
+                        field,
+                        described,
+                        clock,
+                        rules,
                     )
                     supervisor = Supervisor()
                     _add_workers(supervisor, parts)
@@ -148,7 +171,7 @@ def _migrate(dsn: str) -> None:
 async def _drain(supervisor: Supervisor, field: Field, progress: Progress) -> None:
     """Before a broker of our own is stopped, take what it has acknowledged to gateways and still holds."""
     ingest = supervisor.pulses.get("ingest")
-    if field.own_broker is None or ingest is None:
+    if field.own is None or ingest is None:
         return
     loop = asyncio.get_running_loop()
     deadline_s, seen = loop.time() + DRAIN_S, -1
@@ -166,7 +189,7 @@ def _alone(settings: Settings) -> Iterator[None]:
     if Embedded() not in (settings.store, settings.mqtt):
         yield
         return
-    with embedded.sole_user(embedded.prepare_folder(settings.data)):
+    with sole_user(prepare_folder(settings.data)):
         yield
 
 
@@ -183,11 +206,13 @@ def _listening(settings: Settings) -> Iterator[socket.socket | None]:
 def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
     """The roles in the order in which a reading meets them."""
     roles, log, engine = parts.settings.roles, parts.log, parts.engine
+    if parts.database.own is not None:
+        supervisor.add("postgres", parts.database.own.keep)
     supervisor.add("listener", parts.listener.run)
     if parts.log_listener is not parts.listener:
         supervisor.add("log listener", parts.log_listener.run)
-    if parts.field.own_broker is not None:
-        supervisor.add("broker", parts.field.own_broker.keep)
+    if parts.field.own is not None:
+        supervisor.add("broker", parts.field.own.keep)
     if Role.INGEST in roles:
         limits = _limits(parts.settings)
         supervisor.add("ingest", Ingest(parts.field.broker, log, parts.described, parts.clock, limits).run)
@@ -225,15 +250,15 @@ def _add_console(supervisor: Supervisor, parts: Parts, page_socket: socket.socke
 
 
 @asynccontextmanager
-async def _database(settings: Settings, progress: Progress) -> AsyncIterator[str]:
+async def _database(settings: Settings, progress: Progress) -> AsyncIterator[Database]:
     match settings.store:
         case Embedded():
-            folder = embedded.prepare_folder(settings.data)
+            folder = prepare_folder(settings.data)
             progress(f"starting PostgreSQL in {folder / 'postgres'}")
-            async with embedded.in_thread(embedded.postgres(folder)) as dsn:
-                yield dsn
+            async with in_thread(postgres(folder)) as found:
+                yield Database(found.dsn, found)
         case PostgresDsn(dsn):
-            yield dsn
+            yield Database(dsn)
 
 
 @asynccontextmanager
@@ -241,10 +266,10 @@ async def _field(settings: Settings, progress: Progress) -> AsyncIterator[Field]
     """The broker. It comes last: what a gateway sends before ingest has subscribed would go nowhere."""
     match settings.mqtt:
         case Embedded() if Role.INGEST in settings.roles:
-            folder = embedded.prepare_folder(settings.data)
+            folder = prepare_folder(settings.data)
             progress(f"starting the MQTT broker on 127.0.0.1:{settings.mqtt_port}")
-            running = embedded.broker(folder, settings.mqtt_port, settings.embedded_v5_port)
-            async with embedded.in_thread(running) as found:
+            running = broker(folder, settings.mqtt_port, settings.embedded_v5_port)
+            async with in_thread(running) as found:
                 yield Field(Broker("127.0.0.1", found.port_v5, settings.mqtt_client), found.port, found)
         case Embedded():
             yield Field(Broker("", 0, ""), 0)

@@ -14,8 +14,10 @@ from typing import Final
 
 from sqlalchemy import text
 
-from services import counties, embedded
+from services import counties
 from services.app import Running, start
+from services.embedded.folder import prepare_folder
+from services.embedded.ports import accepts, free_port, require_free
 from services.settings import ClockKind, Embedded, Role, SameAsStore, Settings
 from tongluo.clock import wall_now
 from tongluo.errors import MissingPartError, SettingsError
@@ -121,7 +123,7 @@ def _example(running: Running, county: County) -> str:
 @asynccontextmanager
 async def _loudspeaker(settings: Settings, name: str) -> AsyncIterator[tuple[str, str]]:
     """A township's broadcast system as a program of its own; gives the address of its hook and its secret."""
-    home = embedded.prepare_folder(embedded.prepare_folder(settings.data) / "demo")
+    home = prepare_folder(prepare_folder(settings.data) / "demo")
     port = _kept_port(home / "loudspeaker.port")
     secret = _kept_secret(home / "loudspeaker.secret")
     arguments = ["--listen", f"127.0.0.1:{port}", "--secret-file", str(secret), "--name", name]
@@ -134,9 +136,9 @@ def _kept_port(file: Path) -> int:
     """The port of the last time if it is still free: reports that wait for the loudspeaker know it by its address."""
     with suppress(OSError, ValueError, MissingPartError):
         port = int(file.read_text())
-        embedded.require_free(port, "the loudspeaker", "")
+        require_free(port, "the loudspeaker", "")
         return port
-    port = embedded.free_port()
+    port = free_port()
     file.write_text(str(port))
     return port
 
@@ -154,7 +156,7 @@ async def _listens(port: int) -> None:
     """Wait until the loudspeaker can hear: a report that finds nobody would be late."""
     with suppress(TimeoutError):
         async with asyncio.timeout(10):
-            while not await asyncio.to_thread(embedded.accepts, port):  # noqa: ASYNC110 - a foreign port rings no bell
+            while not await asyncio.to_thread(accepts, port):  # noqa: ASYNC110 - a foreign port rings no bell
                 await asyncio.sleep(0.05)
 
 
@@ -176,7 +178,7 @@ async def _simulator(running: Running) -> AsyncIterator[None]:
     if running.settings.clock is ClockKind.EVENT:
         yield
         return
-    memory = embedded.prepare_folder(running.settings.data / "demo") / "simulator.json"
+    memory = prepare_folder(running.settings.data / "demo") / "simulator.json"
     arguments = ["--broker", f"127.0.0.1:{running.field.gateway_port}", "--memory", str(memory)]
     async with _child("sensors.simulator", arguments):
         yield

@@ -3,7 +3,6 @@
 import asyncio
 import platform
 import shutil
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -11,10 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import msgspec
 import psycopg
 
-from services import counties, embedded
+from services import counties
+from services.embedded.folder import prepare_folder, user
+from services.embedded.ports import require_free
 from services.rules.catalogue import load
 from services.settings import Embedded, MqttAddress, PostgresDsn, Settings
 from tongluo.errors import TongluoError
@@ -38,6 +40,7 @@ async def examine(settings: Settings) -> list[Verdict]:
         _python,
         _packages,
         _data_folder,
+        _running,
         _store,
         _mqtt,
         _http_port,
@@ -71,21 +74,42 @@ def _installed(name: str) -> bool:
 
 async def _data_folder(settings: Settings) -> Verdict:
     try:
-        folder = embedded.prepare_folder(settings.data)
+        found = prepare_folder(settings.data)
     except TongluoError as error:
         return Verdict("data folder", False, str(error))
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(found).free
     if free < LEAST_FREE_BYTES:
+        words = f"{found}: only {free / 1e6:.0f} MB free; make room or set TONGLUO_DATA"
+        return Verdict("data folder", False, words)
+    return Verdict("data folder", True, f"{found}, {free / 1e9:.0f} GB free")
+
+
+async def _running(settings: Settings) -> Verdict:
+    """If a program is at work on this folder, it says itself what ails it."""
+    process = user(settings.data)
+    if process is None:
+        return Verdict("program", True, "not running", needed=False)
+    url = f"http://127.0.0.1:{settings.http_port}/readyz"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+            session.get(url) as answer,
+        ):
+            roles = (await answer.json())["roles"]
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError) as error:
         return Verdict(
-            "data folder", False, f"{folder}: only {free / 1e6:.0f} MB free; make room or set TONGLUO_DATA"
+            "program", False, f"process {process} runs, but {url} does not answer ({error!r}): see its log"
         )
-    return Verdict("data folder", True, f"{folder}, {free / 1e9:.0f} GB free")
+    waiting = [f"{name} ({role['fault'] or role['state']})" for name, role in roles.items() if role["fault"]]
+    if waiting:
+        return Verdict("program", False, f"process {process} runs, but these wait: {'; '.join(waiting)}")
+    return Verdict("program", True, f"process {process} runs, and every role does its work")
 
 
 async def _store(settings: Settings) -> Verdict:
     match settings.store:
         case Embedded():
-            return Verdict("PostgreSQL", True, f"embedded, in {settings.data / 'postgres'}")
+            return Verdict("PostgreSQL", True, f"embedded, in {settings.data / 'postgres'}{_held(settings)}")
         case PostgresDsn(dsn):
             try:
                 async with await connect(dsn) as connection:
@@ -100,14 +124,7 @@ async def _store(settings: Settings) -> Verdict:
 async def _mqtt(settings: Settings) -> Verdict:
     match settings.mqtt:
         case Embedded():
-            for port, name in ((settings.mqtt_port, "MQTT_PORT"), (settings.embedded_v5_port, "MQTT5_PORT")):
-                if _ours(settings, port):
-                    return Verdict("MQTT broker", True, f"embedded, running on port {settings.mqtt_port}")
-                try:
-                    embedded.require_free(port, "MQTT", f"TONGLUO_{name}")
-                except TongluoError as error:
-                    return Verdict("MQTT broker", False, str(error))
-            return Verdict("MQTT broker", True, f"embedded, port {settings.mqtt_port} is free")
+            return _own_ports(settings)
         case MqttAddress(host, port):
             try:
                 async with asyncio.timeout(5):
@@ -122,24 +139,31 @@ async def _mqtt(settings: Settings) -> Verdict:
             return Verdict("MQTT broker", True, f"{host}:{port} accepts connections")
 
 
+def _own_ports(settings: Settings) -> Verdict:
+    """The ports our own broker needs, unless a program of this folder has them already."""
+    if held := _held(settings):
+        return Verdict("MQTT broker", True, f"embedded, port {settings.mqtt_port}{held}")
+    for port, name in ((settings.mqtt_port, "MQTT_PORT"), (settings.embedded_v5_port, "MQTT5_PORT")):
+        try:
+            require_free(port, "MQTT", f"TONGLUO_{name}")
+        except TongluoError as error:
+            return Verdict("MQTT broker", False, str(error))
+    return Verdict("MQTT broker", True, f"embedded, port {settings.mqtt_port} is free")
+
+
 async def _http_port(settings: Settings) -> Verdict:
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        if probe.connect_ex(("127.0.0.1", settings.http_port)) != 0:
-            return Verdict("page", True, f"port {settings.http_port} is free")
-    if _ours(settings, settings.mqtt_port):
-        return Verdict("page", True, f"port {settings.http_port} is in use, and this installation is running")
-    return Verdict("page", False, f"port {settings.http_port} is taken: free it, or set TONGLUO_HTTP_PORT")
-
-
-def _ours(settings: Settings, port: int) -> bool:
-    """Whether the broker of this data folder is running on `port`."""
+    if held := _held(settings):
+        return Verdict("page", True, f"port {settings.http_port}{held}")
     try:
-        raw = (settings.data / "mqtt" / "broker.json").read_bytes()
-        record = msgspec.json.decode(raw, type=embedded.BrokerRecord)
-    except (OSError, msgspec.MsgspecError):
-        return False
-    return port in (record.port, record.port_v5) and embedded.is_running(record)
+        require_free(settings.http_port, "the page", "TONGLUO_HTTP_PORT")
+    except TongluoError as error:
+        return Verdict("page", False, str(error))
+    return Verdict("page", True, f"port {settings.http_port} is free")
+
+
+def _held(settings: Settings) -> str:
+    process = user(settings.data)
+    return f", held by process {process}" if process is not None else ""
 
 
 async def _county(settings: Settings) -> Verdict:

@@ -12,8 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services import embedded
 from services.app import Running, start
+from services.embedded.broker import EmbeddedBroker, broker
+from services.embedded.ports import free_port
+from services.embedded.postgres import postgres
 from services.settings import Settings
 from tongluo import testing
 from tongluo.log.postgres import PostgresLog, open_log
@@ -44,8 +46,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN of a PostgreSQL for the whole session."""
-    with embedded.postgres(tmp_path_factory.mktemp("pg")) as dsn:
-        yield dsn
+    with postgres(tmp_path_factory.mktemp("pg")) as found:
+        yield found.dsn
 
 
 @pytest.fixture(scope="session")
@@ -67,11 +69,9 @@ def dsn(server: str, template: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def mqtt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.EmbeddedBroker]:
+def mqtt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
     """The embedded broker, for tests that need no program around it."""
-    with embedded.broker(
-        tmp_path_factory.mktemp("mqtt"), embedded.free_port(), embedded.free_port()
-    ) as record:
+    with broker(tmp_path_factory.mktemp("mqtt"), free_port(), free_port()) as record:
         yield record
 
 
@@ -93,9 +93,9 @@ def settings(folder: Path, **given: object) -> Settings:
         **{  # type: ignore[arg-type]
             "data": folder,
             "clock": "event",
-            "mqtt_port": embedded.free_port(),
-            "mqtt5_port": embedded.free_port(),
-            "http_port": embedded.free_port(),
+            "mqtt_port": free_port(),
+            "mqtt5_port": free_port(),
+            "http_port": free_port(),
             "admin_token": TOKEN,
             **given,
         }

@@ -108,7 +108,8 @@ class Supervisor:
                 fault = "it ended by itself"
             except Exception as error:
                 cause = _innermost(error)
-                fault = f"{type(cause).__name__}: {cause}"
+                # Some libraries explain themselves over several lines; the first one names the fault.
+                fault = f"{type(cause).__name__}: {str(cause).partition(chr(10))[0]}"
                 if not isinstance(cause, _EXPECTED):
                     logger.exception("%s met something unforeseen", pulse.name)
             if loop.time() - started_s > STEADY_AFTER_S:

@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from sqlalchemy import text
 
-from services import counties, embedded
+from services import counties
 from services.app import Running, start
+from services.embedded.ports import free_port
 from services.replay.feed import Target, feed
 from services.replay.recording import Recording, RecordingError, Sample, read
 from services.settings import ClockKind, Embedded, Role, SameAsStore, Settings
@@ -106,9 +107,9 @@ async def _private(settings: Settings, county: County) -> AsyncIterator[Running]
                 "http_host": "127.0.0.1",
                 "data": Path(folder),
                 "clock": ClockKind.EVENT,
-                "mqtt_port": embedded.free_port(),
-                "mqtt5_port": embedded.free_port(),
-                "http_port": embedded.free_port(),
+                "mqtt_port": free_port(),
+                "mqtt5_port": free_port(),
+                "http_port": free_port(),
             }
         )
         _screen.print("starting a private instance in replay mode")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from services import embedded
+from services.embedded.ports import free_port
 from tests.conftest import TOKEN
 
 
@@ -22,10 +22,10 @@ class Command:
     """`tongluo COMMAND` with its own data folder and ports, which stay the same over restarts."""
 
     def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
-        self.http_port, self.mqtt_port, self.mqtt5_port = (embedded.free_port() for _ in range(3))
+        self.http_port, self.mqtt_port, self.mqtt5_port = (free_port() for _ in range(3))
         self.data = data
         self._arguments = arguments
-        self._environment = {
+        self.environment = {
             **os.environ,
             "TONGLUO_DATA": str(data),
             "TONGLUO_HTTP_PORT": str(self.http_port),
@@ -47,7 +47,7 @@ class Command:
         self.output = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "services", *self._arguments],
-            env=self._environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

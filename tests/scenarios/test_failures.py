@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,7 @@ from sqlalchemy import text
 
 from services.app import Running
 from tests.conftest import running, settings, until
+from tests.scenarios.command import Command, command
 from tests.scenarios.field import alerts, history, officer, publish, settled, storm, subscribe
 from tongluo import testing
 
@@ -101,3 +104,65 @@ async def test_a_log_in_a_database_of_its_own_is_heard_at_once(
             await asyncio.sleep(1.5)  # every consumer waits for its bell
             await publish(program.field.gateway_port, storm())
             await until(lambda: len(township.received) == 1, timeout_s=2)
+
+
+async def test_an_embedded_database_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    with command(tmp_path, "demo", TONGLUO_CLOCK="event") as program:
+        await program.started()
+        postmaster = int((tmp_path / "postgres" / "postmaster.pid").read_text().split()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        async with officer(program.url) as api:
+            gateway = next(s["gateway"] for s in await eventually(api, "/stations") if s["id"] == "QT-R-001")
+            await publish(program.mqtt_port, storm("QT-R-001"), gateway)
+            await until(lambda: _has_alert_again(api), timeout_s=40)
+        assert await asyncio.to_thread(program.interrupt) == 0
+        assert program.left_behind() == []
+
+
+async def eventually(api: httpx.AsyncClient, path: str) -> list[dict[str, str]]:
+    """What the API says once the store is back."""
+    found: list[dict[str, str]] = []
+
+    async def answered() -> bool:
+        answer = await api.get(path)
+        if answer.status_code == 200:
+            found.extend(answer.json())
+        return answer.status_code == 200
+
+    await until(answered, timeout_s=40)
+    return found
+
+
+async def _has_alert_again(api: httpx.AsyncClient) -> bool:
+    answer = await api.get("/alerts")
+    return answer.status_code == 200 and bool(answer.json()["items"])
+
+
+async def test_a_doctor_beside_a_running_program_says_what_ails_it(tmp_path: Path) -> None:
+    with command(tmp_path, "demo", TONGLUO_CLOCK="event") as program:
+        await program.started()
+        well = await asyncio.to_thread(doctor, program)
+        assert well.returncode == 0, well.stdout
+        assert f"process {_pid(program)} runs, and every role does its work" in well.stdout
+        assert program.process is not None
+        os.kill(program.process.pid, signal.SIGSTOP)
+        ill = await asyncio.to_thread(doctor, program)
+        os.kill(program.process.pid, signal.SIGCONT)
+        assert ill.returncode == 1
+        assert "does not answer" in ill.stdout
+
+
+def doctor(program: Command) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "services", "doctor"],
+        env=program.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _pid(program: Command) -> int:
+    assert program.process is not None
+    return program.process.pid

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.embedded import free_port
+from services.embedded.ports import free_port
 from tongluo import __version__
 
 

@@ -7,7 +7,8 @@ from itertools import count
 import aiomqtt
 import pytest
 
-from services.embedded import EmbeddedBroker, free_port
+from services.embedded.broker import EmbeddedBroker
+from services.embedded.ports import free_port
 from services.ingest.mqtt import Broker, FieldConnection, Message, subscribe
 
 _names = count(1)

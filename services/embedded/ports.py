@@ -1,0 +1,46 @@
+"""TCP ports on loopback: found, claimed, tried."""
+
+import random
+import socket
+
+from tongluo.errors import MissingPartError
+
+
+def free_port() -> int:
+    """A TCP port on loopback that is free at this moment.
+
+    Below the range from which the system takes ports for outgoing connections, so that none of those grabs it before
+    it is used.
+    """
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise MissingPartError(
+        "no free TCP port between 20000 and 32000: stop some of the programs that use them"
+    )
+
+
+def require_free(port: int, what: str, setting: str) -> None:
+    """Raises MissingPartError naming the setting to change when a port is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise MissingPartError(
+                f"port {port} for {what} is not free ({error.strerror}): "
+                f"stop the program that uses it, or set {setting} to another port"
+            ) from error
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody takes connections on a port."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.2):
+            return True
+    except OSError:
+        return False
