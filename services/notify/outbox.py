@@ -7,6 +7,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +15,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.notify.backoff import wait_s
+from services.notify.backoff import WAITS_S, wait_s
 from services.notify.channels.webhook import TIMEOUT_S, WebhookChannel, open_webhooks
 from tongluo import bells
 from tongluo.clock import wall_now
@@ -110,11 +111,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Outbox:
-    """Sends until cancelled."""
+    """Sends until cancelled. `waits_s` are the pauses after the 1st, 2nd, ... failed attempt."""
 
-    def __init__(self, engine: AsyncEngine, listener: Listener) -> None:
+    def __init__(
+        self, engine: AsyncEngine, listener: Listener, *, waits_s: Sequence[float] = WAITS_S
+    ) -> None:
         self._engine = engine
         self._listener = listener
+        self._waits_s = waits_s
         self._in_flight: Counter[str] = Counter()
         # Jitter needs no secrecy.
         self._random = random.Random()  # noqa: S311
@@ -182,7 +186,9 @@ class Outbox:
             self._in_flight[delivery.subscription] -= 1
 
     def _failed(self, delivery: Claimed, error: DeliveryError, now: datetime) -> Outcome:
-        pause = None if error.permanent else wait_s(delivery.attempts, error.retry_after_s, self._random)
+        pause: float | None = None
+        if not error.permanent:
+            pause = wait_s(delivery.attempts, error.retry_after_s, self._random, self._waits_s)
         return Outcome(
             delivery.id,
             delivery.attempts,

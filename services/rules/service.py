@@ -39,10 +39,12 @@ class Rules:
 
     After a restart or a take-over the state of a partition comes from its newest snapshot; the entries between
     snapshot and committed position are judged once more, without telling, and all is as if nothing had happened.
+    `snapshot_every` bounds that tail, in entries.
     """
 
-    def __init__(self, log: Log, rules: Sequence[RainRule]) -> None:
+    def __init__(self, log: Log, rules: Sequence[RainRule], *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         self._log = log
+        self._snapshot_every = snapshot_every
         self._judges = [RainstormJudge(rule) for rule in rules]
         self._states: dict[int, PartitionState] = {}
         self._committed: dict[int, int] = {}
@@ -115,7 +117,7 @@ class Rules:
         due = [
             partition
             for partition in positions
-            if self._since_snapshot[partition] >= SNAPSHOT_EVERY
+            if self._since_snapshot[partition] >= self._snapshot_every
             or now_s - self._snapshot_at_s[partition] >= SNAPSHOT_EVERY_S
         ]
         for partition in due:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from services.rules import service
 from services.rules.catalogue import load
 from services.rules.service import GROUP, Rules
 from tests.conftest import opened_log, until
@@ -69,10 +68,7 @@ def another_dsn(server: str, template: str, dsn: str) -> str:
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("how", ["cancelled", "connection cut"])
-async def test_killed_anywhere_it_finds_the_same(
-    dsn: str, another_dsn: str, seed: int, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service, "SNAPSHOT_EVERY", 40)
+async def test_killed_anywhere_it_finds_the_same(dsn: str, another_dsn: str, seed: int, how: str) -> None:
     expected = await undisturbed(another_dsn, seed)
     assert len(expected) > 10
     source = random.Random(seed)  # noqa: S311 - a test
@@ -81,7 +77,8 @@ async def test_killed_anywhere_it_finds_the_same(
         while waiting or not await at_the_end(log):
             batch, waiting = waiting[:37], waiting[37:]
             await log.append(batch)
-            running = asyncio.ensure_future(Rules(log, load()).run(Pulse("rules")))
+            rules = Rules(log, load(), snapshot_every=40)
+            running = asyncio.ensure_future(rules.run(Pulse("rules")))
             await asyncio.sleep(source.uniform(0.005, 0.12))
             if how == "connection cut":
                 with psycopg.connect(dsn, autocommit=True) as connection:
