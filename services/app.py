@@ -46,12 +46,14 @@ from tongluo.region import County
 from tongluo.store.engine import open_store
 from tongluo.store.migrate import migrate
 from tongluo.store.registry import register, registered
-from tongluo.supervise import Supervisor
+from tongluo.supervise import Pulse, Supervisor
 
 Progress = Callable[[str], None]
 
 # How long a clean stop waits for gateways that go on sending.
-DRAIN_S: Final = 5.0
+DRAIN_S: Final = 20.0
+# A broker on the same machine with something to send is never silent for this long.
+QUIET_S: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                         rules,
                     )
                     supervisor = Supervisor()
-                    _add_workers(supervisor, parts)
+                    ingest = _add_workers(supervisor, parts)
                     http_url = _add_console(supervisor, parts, page_socket)
                     progress("starting the roles")
                     async with supervisor.running():
@@ -155,7 +157,8 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                         try:
                             yield Running(settings, supervisor, log, engine, field, http_url, password)
                         finally:
-                            await _drain(supervisor, field, progress)
+                            if field.own is not None and ingest is not None:
+                                await _drain(ingest, supervisor.pulses["ingest"], progress)
 
 
 def _migrate(dsn: str) -> None:
@@ -168,19 +171,16 @@ def _migrate(dsn: str) -> None:
         ) from error
 
 
-async def _drain(supervisor: Supervisor, field: Field, progress: Progress) -> None:
+async def _drain(ingest: Ingest, pulse: Pulse, progress: Progress) -> None:
     """Before a broker of our own is stopped, take what it has acknowledged to gateways and still holds."""
-    ingest = supervisor.pulses.get("ingest")
-    if field.own is None or ingest is None:
-        return
-    loop = asyncio.get_running_loop()
-    deadline_s, seen = loop.time() + DRAIN_S, -1
-    while ingest.counts.get("messages", 0) != seen:
-        if loop.time() > deadline_s:
-            progress(f"gateways are still sending after {DRAIN_S:.0f} s: stopping all the same")
-            return
-        seen = ingest.counts.get("messages", 0)
-        await asyncio.sleep(0.3)
+    try:
+        async with asyncio.timeout(DRAIN_S):
+            await ingest.quiet(pulse, QUIET_S)
+    except TimeoutError:
+        fault = pulse.fault or "gateways are still sending"
+        progress(
+            f"not everything was taken from the broker in {DRAIN_S:.0f} s ({fault}): stopping all the same"
+        )
 
 
 @contextmanager
@@ -203,8 +203,9 @@ def _listening(settings: Settings) -> Iterator[socket.socket | None]:
         yield bound
 
 
-def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
-    """The roles in the order in which a reading meets them."""
+def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
+    """The roles in the order in which a reading meets them; returns ingest, if it is one of them."""
+    ingest: Ingest | None = None
     roles, log, engine = parts.settings.roles, parts.log, parts.engine
     if parts.database.own is not None:
         supervisor.add("postgres", parts.database.own.keep)
@@ -215,7 +216,8 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
         supervisor.add("broker", parts.field.own.keep)
     if Role.INGEST in roles:
         limits = _limits(parts.settings)
-        supervisor.add("ingest", Ingest(parts.field.broker, log, parts.described, parts.clock, limits).run)
+        ingest = Ingest(parts.field.broker, log, parts.described, parts.clock, limits)
+        supervisor.add("ingest", ingest.run)
     if Role.RECORD in roles:
         supervisor.add("record readings", recorder.readings(log, parts.relaxed).run)
         supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)
@@ -225,6 +227,7 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> None:
     if Role.NOTIFY in roles:
         supervisor.add("desk", Desk(log, engine, parts.described).run)
         supervisor.add("outbox", Outbox(parts.relaxed, parts.listener).run)
+    return ingest
 
 
 def _add_console(supervisor: Supervisor, parts: Parts, page_socket: socket.socket | None) -> str:

@@ -1,5 +1,6 @@
 """The ingest role: messages in, readings and refusals to the log, and only then the acknowledgement."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -31,6 +32,8 @@ class Ingest:
         self._county = county
         self._clock = clock
         self._limits = limits
+        self._held = 0
+        self._taken = 0
 
     async def run(self, pulse: Pulse) -> None:
         """Raises OSError when the broker is away; the supervisor starts us again and the broker redelivers."""
@@ -38,15 +41,28 @@ class Ingest:
             pulse.beat("subscribed")
             while True:
                 messages = await field.batch(BATCH_MESSAGES)
-                await self._log.append(self._entries(messages))
+                self._held = len(messages)
+                self._taken += len(messages)
+                try:
+                    await self._log.append(self._entries(messages))
+                finally:
+                    self._held = 0
                 # Only now is it safe with us: a crash before this line makes the broker send it again.
                 field.acknowledge(messages)
                 pulse.count("messages", len(messages))
 
+    async def quiet(self, pulse: Pulse, for_s: float) -> None:
+        """Wait until we are subscribed, hold nothing, and nothing has come for `for_s` seconds."""
+        seen = -1
+        while seen != self._taken or self._held or not pulse.ready.is_set():
+            seen = self._taken
+            await asyncio.sleep(for_s)
+
     def _entries(self, messages: list[Message]) -> list[Entry]:
         entries: list[Entry] = []
+        context = pipeline.Context(self._county(), self._clock.now(), self._limits)
         for message in messages:
-            for outcome in self._read(message):
+            for outcome in self._read(message, context):
                 if isinstance(outcome, Reading):
                     self._clock.observe(outcome.time)
                     entries.append(Entry(READINGS, outcome.site, wire.READING.encode(outcome), outcome.time))
@@ -57,8 +73,7 @@ class Ingest:
                     )
         return entries
 
-    def _read(self, message: Message) -> list[Reading | Refusal]:
-        context = pipeline.Context(self._county(), self._clock.now(), self._limits)
+    def _read(self, message: Message, context: pipeline.Context) -> list[Reading | Refusal]:
         try:
             return pipeline.read(message, context)
         except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 import psycopg
+import psycopg_pool
 from sqlalchemy import text
 
 from services.app import Running
@@ -65,6 +66,19 @@ async def test_a_database_that_drops_every_connection_is_met_again(program: Runn
             assert await history(api, alert["id"]) == ["raised orange"]
         await until(lambda: len({item.id for item in township.received}) == 2)
         assert all(item.verified for item in township.received)
+
+
+async def test_a_clean_stop_waits_for_a_slow_log(dsn: str, tmp_path: Path) -> None:
+    """What the embedded broker acknowledged is taken before it ends, though the log is slower than its silence."""
+    async with psycopg_pool.AsyncConnectionPool(dsn, min_size=1, open=False) as held:
+        async with held.connection() as blocker:
+            async with running(settings(tmp_path, store=dsn), testing.county()) as program:
+                await blocker.execute("LOCK TABLE log_partition IN EXCLUSIVE MODE")
+                await publish(program.field.gateway_port, storm())
+                asyncio.get_running_loop().call_later(2.0, asyncio.ensure_future, blocker.commit())
+        async with held.connection() as reader:
+            cursor = await reader.execute("SELECT count(*) FROM log_entry WHERE topic = 'readings'")
+            assert await cursor.fetchone() == (len(storm()),)
 
 
 async def test_a_poison_entry_in_the_log_is_set_aside(program: Running) -> None:
