@@ -1,5 +1,6 @@
 """The topics of the event log: their names, what flows in them, and how many partitions they start with."""
 
+import zlib
 from typing import Final
 
 import msgspec
@@ -13,9 +14,13 @@ class Topic(msgspec.Struct, frozen=True):
     partitions: int
     keep_days: int
 
+    def partition_of(self, key: str) -> int:
+        """The partition of a key: CRC-32, so that it is the same in every process and release."""
+        return zlib.crc32(key.encode()) % self.partitions
 
-READINGS: Final = Topic("readings", key="site", partitions=4, keep_days=7)
-FINDINGS: Final = Topic("findings", key="site", partitions=4, keep_days=30)
+
+READINGS: Final = Topic("readings", key="site", partitions=12, keep_days=7)
+FINDINGS: Final = Topic("findings", key="site", partitions=12, keep_days=30)
 QUARANTINE: Final = Topic("quarantine", key="gateway", partitions=1, keep_days=7)
 
 TOPICS: Final = (READINGS, FINDINGS, QUARANTINE)

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -11,7 +12,7 @@ from services.rules.catalogue import RainRule
 from services.rules.rainstorm import RainstormJudge, SiteRain
 from tongluo import wire
 from tongluo.errors import WireError
-from tongluo.log.port import Assigned, Batch, Consumer, Entry, Log, Revoked, Snapshot, Stored
+from tongluo.log.port import Assigned, Batch, Consumer, Entry, Event, Log, Revoked, Snapshot, Stored
 from tongluo.supervise import Pulse
 from tongluo.topics import FINDINGS, READINGS
 
@@ -24,10 +25,31 @@ SNAPSHOT_EVERY: Final = 2000
 SNAPSHOT_EVERY_S: Final = 600.0
 
 
+# Entries that led to nothing need no commit of their own: it waits for company, for quiet, or for this many entries.
+SILENT_MOST: Final = 5000
+QUIET_S: Final = 0.2
+
+
 class PartitionState(msgspec.Struct):
     """All that is remembered of one partition, by rule and site: a pure function of its entries so far."""
 
     sites: dict[str, dict[str, SiteRain]] = {}
+
+
+@dataclass
+class _Partition:
+    """A partition in our hands. `judged` and `committed` are positions: the next offset."""
+
+    state: PartitionState
+    judged: int
+    committed: int
+    snapshot_at_s: float
+    since_snapshot: int = 0
+
+    @property
+    def owed(self) -> int:
+        """How many entries have been judged and are not yet committed."""
+        return max(0, self.judged - self.committed)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -42,55 +64,78 @@ class Rules:
     `snapshot_every` bounds that tail, in entries.
     """
 
-    def __init__(self, log: Log, rules: Sequence[RainRule], *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
+    def __init__(
+        self,
+        log: Log,
+        rules: Sequence[RainRule],
+        *,
+        snapshot_every: int = SNAPSHOT_EVERY,
+        silent_most: int = SILENT_MOST,
+    ) -> None:
         self._log = log
         self._snapshot_every = snapshot_every
+        self._silent_most = silent_most
         self._judges = [RainstormJudge(rule) for rule in rules]
-        self._states: dict[int, PartitionState] = {}
-        self._committed: dict[int, int] = {}
-        self._since_snapshot: dict[int, int] = {}
-        self._snapshot_at_s: dict[int, float] = {}
+        self._partitions: dict[int, _Partition] = {}
 
     async def run(self, pulse: Pulse) -> None:
-        self._states.clear()
+        self._partitions.clear()
         async with self._log.join(GROUP, READINGS) as consumer:
             pulse.beat()
             while True:
-                match await consumer.next(timeout_s=5.0):
-                    case Assigned(partitions):
-                        for partition in partitions:
-                            await self._take_up(consumer, partition)
-                    case Revoked(partitions):
-                        for partition in partitions:
-                            self._states.pop(partition, None)
-                    case Batch() as batch:
-                        await self._judge(consumer, batch)
-                        pulse.count("readings", len(batch.entries))
+                owed = any(partition.owed for partition in self._partitions.values())
+                event = await consumer.next(timeout_s=QUIET_S if owed else 5.0)
+                await self._meet(consumer, event)
+                if isinstance(event, Batch):
+                    pulse.count("readings", len(event.entries))
 
-    async def _take_up(self, consumer: Consumer, partition: int) -> None:
-        snapshot = await consumer.snapshot(partition)
-        self._states[partition] = _decoder.decode(snapshot.value) if snapshot else PartitionState()
-        self._committed[partition] = await consumer.committed(partition)
-        self._since_snapshot[partition] = 0
-        self._snapshot_at_s[partition] = time.monotonic()
-        consumer.seek(partition, snapshot.offset if snapshot else 0)
+    async def _meet(self, consumer: Consumer, event: Event | None) -> None:
+        match event:
+            case Assigned(numbers):
+                for number in numbers:
+                    self._partitions[number] = await self._take_up(consumer, number)
+            case Revoked(numbers):
+                for number in numbers:
+                    self._partitions.pop(number, None)
+            case Batch() as batch:
+                for number, entries in batch.by_partition().items():
+                    await self._judge(consumer, number, entries)
+            case None:
+                for number, partition in self._partitions.items():
+                    if partition.owed:
+                        await self._commit(consumer, number, [])
 
-    async def _judge(self, consumer: Consumer, batch: Batch) -> None:
-        outputs = [output for entry in batch.entries for output in self._outputs(entry)]
-        positions = {
-            partition: position
-            for partition, position in batch.positions().items()
-            if position > self._committed[partition]
-        }
-        if not positions:
-            return
-        await consumer.commit(positions, outputs, self._due_snapshots(positions))
-        self._committed |= positions
+    async def _take_up(self, consumer: Consumer, number: int) -> "_Partition":
+        snapshot = await consumer.snapshot(number)
+        offset = snapshot.offset if snapshot else 0
+        consumer.seek(number, offset)
+        return _Partition(
+            state=_decoder.decode(snapshot.value) if snapshot else PartitionState(),
+            judged=offset,
+            committed=await consumer.committed(number),
+            snapshot_at_s=time.monotonic(),
+        )
 
-    def _outputs(self, entry: Stored) -> list[Entry]:
+    async def _judge(self, consumer: Consumer, number: int, entries: Sequence[Stored]) -> None:
+        partition = self._partitions[number]
+        outputs = [output for entry in entries for output in self._outputs(partition, entry)]
+        if outputs or partition.owed > self._silent_most or self._snapshot_is_due(partition):
+            await self._commit(consumer, number, outputs)
+
+    async def _commit(self, consumer: Consumer, number: int, outputs: Sequence[Entry]) -> None:
+        partition = self._partitions[number]
+        snapshot = None
+        if self._snapshot_is_due(partition):
+            snapshot = Snapshot(partition.judged, _encoder.encode(partition.state))
+            partition.since_snapshot, partition.snapshot_at_s = 0, time.monotonic()
+        await consumer.commit(number, partition.judged, outputs, snapshot)
+        partition.committed = partition.judged
+
+    def _outputs(self, partition: "_Partition", entry: Stored) -> list[Entry]:
         """What one entry leads to; nothing if it has been told before."""
-        self._since_snapshot[entry.partition] += 1
-        told = entry.offset < self._committed[entry.partition]
+        told = entry.offset < partition.committed
+        partition.judged = entry.offset + 1
+        partition.since_snapshot += 1
         try:
             reading = wire.READING.decode(entry.value)
         except WireError as error:
@@ -100,26 +145,22 @@ class Rules:
         findings = [
             finding
             for judge in self._judges
-            for finding in judge.judge(self._site(entry.partition, judge, reading.site), reading)
+            for finding in judge.judge(_site(partition.state, judge, reading.site), reading)
         ]
         if told:
             return []
         return [Entry(FINDINGS, found.site, wire.FINDING.encode(found), found.time) for found in findings]
 
-    def _site(self, partition: int, judge: RainstormJudge, site: str) -> SiteRain:
-        sites = self._states[partition].sites.setdefault(judge.rule.id, {})
-        if site not in sites:
-            sites[site] = judge.new_site()
-        return sites[site]
+    def _snapshot_is_due(self, partition: "_Partition") -> bool:
+        # Not while what was judged before is judged again: the state is older than what is committed.
+        return partition.owed > 0 and (
+            partition.since_snapshot >= self._snapshot_every
+            or time.monotonic() - partition.snapshot_at_s >= SNAPSHOT_EVERY_S
+        )
 
-    def _due_snapshots(self, positions: dict[int, int]) -> dict[int, Snapshot]:
-        now_s = time.monotonic()
-        due = [
-            partition
-            for partition in positions
-            if self._since_snapshot[partition] >= self._snapshot_every
-            or now_s - self._snapshot_at_s[partition] >= SNAPSHOT_EVERY_S
-        ]
-        for partition in due:
-            self._since_snapshot[partition], self._snapshot_at_s[partition] = 0, now_s
-        return {p: Snapshot(positions[p], _encoder.encode(self._states[p])) for p in due}
+
+def _site(state: PartitionState, judge: RainstormJudge, site: str) -> SiteRain:
+    sites = state.sites.setdefault(judge.rule.id, {})
+    if site not in sites:
+        sites[site] = judge.new_site()
+    return sites[site]

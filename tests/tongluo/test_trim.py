@@ -25,8 +25,7 @@ async def commit(log: PostgresLog, place: int, snapshot: int | None) -> None:
         while not isinstance(await consumer.next(timeout_s=1.0), Assigned):
             pass
         partition = next(p for p, end in (await log.ends(READINGS)).items() if end)
-        states = {} if snapshot is None else {partition: Snapshot(snapshot, b"state")}
-        await consumer.commit({partition: place}, (), states)
+        await consumer.commit(partition, place, (), Snapshot(snapshot, b"state") if snapshot else None)
 
 
 async def test_what_everybody_has_taken_goes(dsn: str) -> None:

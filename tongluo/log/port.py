@@ -2,22 +2,24 @@
 
 Promises (tests/contracts/test_log.py binds every backend to them by these numbers):
 
- 1. `append` returns only when the entries are durable, all of them or none.
+ 1. `append` returns only when all entries are durable. An entry no backend could hold is refused before anything is
+    written; after any other failure some may be there: whoever appends again appends them twice, which identities
+    make harmless.
  2. Entries with one key keep their order.
  3. A group's members share the partitions, each partition having one owner; none is left out.
  4. When a member dies or hangs, the others take over its partitions.
  5. What is not committed comes again, to whoever owns the partition then.
- 6. `commit` is atomic: outputs, snapshots and positions are all written or none.
+ 6. `commit` is atomic: outputs, snapshot and position of a partition are all written or none.
  7. A member that no longer owns a partition cannot commit for it: it gets `Fenced`.
  8. A batch is bounded; a slow consumer holds back nobody but itself.
  9. Reading can start again from a point in event time.
 10. Groups do not disturb each other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -70,8 +72,29 @@ class Batch(msgspec.Struct, frozen=True):
         """The position after this batch, by partition."""
         return {entry.partition: entry.offset + 1 for entry in self.entries}
 
+    def by_partition(self) -> dict[int, list[Stored]]:
+        """The entries of each partition, in order."""
+        found: dict[int, list[Stored]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.partition, []).append(entry)
+        return found
+
 
 Event = Assigned | Revoked | Batch
+
+# The largest value of an entry: the largest MQTT message ingest accepts, refused and kept whole, in Base64.
+MAX_ENTRY_BYTES: Final = 12 * 1024 * 1024
+
+
+def check(entries: Sequence[Entry]) -> None:
+    """Refuse what not every backend can hold, before anything is written. Raises ValueError (promise 1)."""
+    for entry in entries:
+        if "\x00" in entry.key:
+            raise ValueError(f"the key {entry.key[:40]!r} of an entry for {entry.topic.name} contains NUL")
+        if len(entry.value) > MAX_ENTRY_BYTES:
+            raise ValueError(
+                f"an entry of {len(entry.value)} bytes for {entry.topic.name} is larger than {MAX_ENTRY_BYTES}"
+            )
 
 
 class Consumer(Protocol):
@@ -95,11 +118,12 @@ class Consumer(Protocol):
 
     async def commit(
         self,
-        positions: Mapping[int, int],
+        partition: int,
+        position: int,
         outputs: Sequence[Entry] = (),
-        snapshots: Mapping[int, Snapshot] | None = None,
+        snapshot: Snapshot | None = None,
     ) -> None:
-        """Write outputs, snapshots and positions in one transaction, or raise `Fenced` and write nothing.
+        """Write outputs, snapshot and position in one transaction, or raise `Fenced` and write nothing.
 
         A crash of the log itself may undo the newest commits, in order: their entries then come again (promise 5).
         """

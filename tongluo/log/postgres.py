@@ -7,7 +7,6 @@ the lock, so a zombie is fenced by construction. A hung member (no heartbeat) ha
 
 import asyncio
 import importlib.resources
-import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -17,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from tongluo.errors import Fenced
 from tongluo.log.membership import Membership
-from tongluo.log.port import Assigned, Batch, Consumer, Entry, Event, Revoked, Snapshot, Stored
+from tongluo.log.port import Assigned, Batch, Consumer, Entry, Event, Revoked, Snapshot, Stored, check
 from tongluo.postgres import Connection, Listener, connect, conninfo, lock_number, wait
 from tongluo.topics import TOPICS, Topic
 
@@ -43,6 +42,7 @@ class PostgresLog:
     async def append(self, entries: Sequence[Entry]) -> None:
         if not entries:
             return
+        check(entries)
         async with self._pool.connection() as connection:
             await _append(connection, entries)
 
@@ -194,19 +194,21 @@ class _PostgresConsumer:
 
     async def commit(
         self,
-        positions: Mapping[int, int],
+        partition: int,
+        position: int,
         outputs: Sequence[Entry] = (),
-        snapshots: Mapping[int, Snapshot] | None = None,
+        snapshot: Snapshot | None = None,
     ) -> None:
-        lost = [partition for partition in positions if partition not in self._members.owned]
-        if lost:
-            raise Fenced(f"partitions {lost} of {self._topic.name} belong to another member now")
+        if partition not in self._members.owned:
+            raise Fenced(f"partition {partition} of {self._topic.name} belongs to another member now")
+        check(outputs)
         try:
             # The pipeline sends everything at once and waits once.
             async with self._connection.pipeline(), self._connection.transaction():
                 await _append(self._connection, outputs)
-                await self._write_positions(positions)
-                await self._write_snapshots(snapshots or {})
+                await self._write_position(partition, position)
+                if snapshot is not None:
+                    await self._write_snapshot(partition, snapshot)
         except psycopg.OperationalError as error:
             raise Fenced(f"the session that owned {self._topic.name} has ended: {error}") from error
 
@@ -241,27 +243,20 @@ class _PostgresConsumer:
         self._next |= batch.positions()
         return batch
 
-    async def _write_positions(self, positions: Mapping[int, int]) -> None:
+    async def _write_position(self, partition: int, position: int) -> None:
         await self._connection.execute(
-            "INSERT INTO log_position (consumer_group, topic, partition, next_offset) "
-            "SELECT %s, %s, p, o FROM unnest(%s::int[], %s::bigint[]) AS t(p, o) "
+            "INSERT INTO log_position (consumer_group, topic, partition, next_offset) VALUES (%s, %s, %s, %s) "
             "ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
-            (self._group, self._topic.name, list(positions), list(positions.values())),
+            (self._group, self._topic.name, partition, position),
         )
 
-    async def _write_snapshots(self, snapshots: Mapping[int, Snapshot]) -> None:
-        for partition, snapshot in snapshots.items():
-            await self._connection.execute(
-                "INSERT INTO log_snapshot (consumer_group, topic, partition, at_offset, value) "
-                "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (consumer_group, topic, partition) "
-                "DO UPDATE SET at_offset = excluded.at_offset, value = excluded.value",
-                (self._group, self._topic.name, partition, snapshot.offset, snapshot.value),
-            )
-
-
-def partition_of(key: str, partitions: int) -> int:
-    """The partition of a key: CRC-32, so that it is the same in every process and release."""
-    return zlib.crc32(key.encode()) % partitions
+    async def _write_snapshot(self, partition: int, snapshot: Snapshot) -> None:
+        await self._connection.execute(
+            "INSERT INTO log_snapshot (consumer_group, topic, partition, at_offset, value) "
+            "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (consumer_group, topic, partition) "
+            "DO UPDATE SET at_offset = excluded.at_offset, value = excluded.value",
+            (self._group, self._topic.name, partition, snapshot.offset, snapshot.value),
+        )
 
 
 async def _append(connection: Connection, entries: Sequence[Entry]) -> None:
@@ -272,7 +267,7 @@ async def _append(connection: Connection, entries: Sequence[Entry]) -> None:
         "SELECT log_append(%b::text[], %b::int[], %b::text[], %b::timestamptz[], %b::bytea[])",
         (
             [entry.topic.name for entry in entries],
-            [partition_of(entry.key, entry.topic.partitions) for entry in entries],
+            [entry.topic.partition_of(entry.key) for entry in entries],
             [entry.key for entry in entries],
             [entry.time for entry in entries],
             [entry.value for entry in entries],
