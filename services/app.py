@@ -39,8 +39,10 @@ from services.rules.service import Rules
 from services.settings import ClockKind, Embedded, MqttAddress, PostgresDsn, Role, SameAsStore, Settings
 from tongluo.clock import Clock, EventClock, WallClock, wall_now
 from tongluo.errors import MissingPartError, SettingsError
+from tongluo.log.kafka import open_kafka
+from tongluo.log.kafka_address import KafkaAddress
 from tongluo.log.port import Log
-from tongluo.log.postgres import PostgresLog, open_log
+from tongluo.log.postgres import open_log
 from tongluo.postgres import Listener
 from tongluo.region import County
 from tongluo.store.engine import open_store
@@ -79,13 +81,13 @@ class Parts:
 
     settings: Settings
     database: Database
-    log: PostgresLog
+    log: Log
     engine: AsyncEngine
     # For roles whose work would be done again, the same, after a crash of the database.
     relaxed: AsyncEngine
     listener: Listener
-    # Of the log's database; the same where the log lives in the store.
-    log_listener: Listener
+    # Of the log's database, where the log has one of its own.
+    log_listener: Listener | None
     field: Field
     county: County
     clock: Clock
@@ -210,7 +212,7 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
     if parts.database.own is not None:
         supervisor.add("postgres", parts.database.own.keep)
     supervisor.add("listener", parts.listener.run)
-    if parts.log_listener is not parts.listener:
+    if parts.log_listener is not None:
         supervisor.add("log listener", parts.log_listener.run)
     if parts.field.own is not None:
         supervisor.add("broker", parts.field.own.keep)
@@ -283,16 +285,19 @@ async def _field(settings: Settings, progress: Progress) -> AsyncIterator[Field]
 @asynccontextmanager
 async def _log(
     settings: Settings, store: str, listener: Listener
-) -> AsyncIterator[tuple[PostgresLog, Listener]]:
-    """The event log, and who listens to it."""
+) -> AsyncIterator[tuple[Log, Listener | None]]:
+    """The event log, and the listener to keep running for it alone."""
     match settings.log:
         case SameAsStore():
             async with open_log(store, listener, relaxed=True) as log:
-                yield log, listener
+                yield log, None
         case PostgresDsn(dsn):
             own = Listener(dsn)
             async with open_log(dsn, own) as log:
                 yield log, own
+        case KafkaAddress() as address:
+            async with open_kafka(address, member=settings.member) as log:
+                yield log, None
 
 
 async def _county(engine: AsyncEngine, given: County | None) -> County:

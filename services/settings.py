@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tongluo import duration
 from tongluo.errors import SettingsError
+from tongluo.log import kafka_address
+from tongluo.log.kafka_address import KafkaAddress
 
 PREFIX: Final = "TONGLUO_"
 _SECRET: Final = frozenset({"admin_token", "store", "log", "mqtt"})
@@ -68,8 +70,11 @@ def _log(value: Any) -> Any:
         return SameAsStore()
     if isinstance(value, str) and value.startswith(("postgresql://", "postgres://")):
         return PostgresDsn(value)
+    if isinstance(value, str) and value.startswith("kafka://"):
+        return kafka_address.parse(value)
     raise ValueError(
-        "must be 'store' (the store's database) or a DSN such as postgresql://user:password@host/database"
+        "must be 'store' (the store's database), a DSN such as postgresql://user:password@host/database, "
+        f"or an address such as {kafka_address.EXAMPLE}"
     )
 
 
@@ -108,7 +113,7 @@ def _folder(path: Path) -> Path:
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Store = Annotated[Embedded | PostgresDsn, BeforeValidator(_store)]
-LogPlace = Annotated[SameAsStore | PostgresDsn, BeforeValidator(_log)]
+LogPlace = Annotated[SameAsStore | PostgresDsn | KafkaAddress, BeforeValidator(_log)]
 Mqtt = Annotated[Embedded | MqttAddress, BeforeValidator(_mqtt)]
 Span = Annotated[timedelta, BeforeValidator(_span)]
 Folder = Annotated[Path, AfterValidator(_folder)]
@@ -124,6 +129,7 @@ class Settings(BaseModel):
     data: Folder = Path("data")
     store: Store = "embedded"  # type: ignore[assignment]
     log: LogPlace = "store"  # type: ignore[assignment]
+    member: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")] | None = None
     mqtt: Mqtt = "embedded"  # type: ignore[assignment]
     mqtt_port: Port = 1883
     mqtt5_port: Port | None = None

@@ -12,12 +12,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from deploy.stack.__main__ import down, up
+from deploy.stack.__main__ import running as started
 from services.app import Running, start
 from services.embedded.broker import EmbeddedBroker, broker
 from services.embedded.ports import free_port
 from services.embedded.postgres import postgres
 from services.settings import Settings
 from tongluo import testing
+from tongluo.log import kafka_address, kafka_topics
+from tongluo.log.kafka_address import KafkaAddress
 from tongluo.log.postgres import PostgresLog, open_log
 from tongluo.postgres import Listener
 from tongluo.region import County
@@ -66,6 +70,35 @@ def dsn(server: str, template: str) -> str:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
     return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Callable[[str], str]]:
+    """Addresses of the real servers, by name; asking for one that cannot be had here skips, or fails under CI."""
+    ours = not started()
+    servers, missing = up(lambda line: None)
+    addresses = {name: where for server in servers.values() for name, where in server["addresses"].items()}
+
+    def address(name: str) -> str:
+        if name in addresses:
+            return str(addresses[name])
+        untested = f"untested: what the real servers promise ({name}). " + "; ".join(missing.values())
+        if os.environ.get("CI") == "true":
+            pytest.fail(untested)
+        pytest.skip(untested)
+
+    yield address
+    if ours:
+        down(lambda line: None)
+
+
+@pytest.fixture
+async def kafka(stack: Callable[[str], str]) -> AsyncIterator[KafkaAddress]:
+    """A namespace of its own, with its topics, on a real Kafka."""
+    address = kafka_address.parse(f"{stack('log')}/test-{os.getpid()}-{next(_numbers)}")
+    await kafka_topics.ensure(address, replication=1)
+    yield address
+    await kafka_topics.remove(address)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The only wall clock, and the event clock that stands in for it in replay mode."""
 
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -19,6 +19,14 @@ class Clock(Protocol):
 def wall_now() -> datetime:
     """Real UTC time, for what happens on real wires: signatures, sessions, leases."""
     return datetime.now(UTC)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970, rounded down."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 class WallClock:

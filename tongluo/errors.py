@@ -6,6 +6,7 @@ TongluoError
 ├── CountyError        the operator: every fault of a county description at once, one a line
 ├── RuleError          the engineer: every fault of a rule file at once; the running rules stay
 ├── WireError          nobody: the bytes are not ours or are of a newer version
+├── LogUnavailable     the supervisor: the log's server cannot be reached or refuses for now; start the role again
 ├── Fenced             the consumer: another member owns the partition now; join again
 └── DeliveryError      the outbox, unless `permanent`
 """
@@ -44,6 +45,10 @@ class RuleError(_Listed):
 
 class WireError(TongluoError):
     """Bytes that are not a record of ours."""
+
+
+class LogUnavailable(TongluoError):
+    """The event log's server does not answer, or not as it should; the message names it."""
 
 
 class Fenced(TongluoError):

@@ -8,7 +8,9 @@ from deploy.stack.process import StackError, free_port, start
 
 def launch(folder: Path) -> tuple[int, int]:
     """Start it over `folder`; returns its process number and port. Raises StackError."""
-    binary = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin")
+    binary = shutil.which(
+        "mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin"
+    )
     if binary is None:
         raise StackError("Mosquitto is not installed: apt install mosquitto")
     folder.mkdir(parents=True, exist_ok=True)

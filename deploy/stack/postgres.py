@@ -20,7 +20,19 @@ def launch(folder: Path) -> tuple[int, int]:
         shutil.chown(folder, "postgres")
     if not (data / "PG_VERSION").exists():
         run(
-            [*become, str(binaries / "initdb"), "-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale"],
+            [
+                *become,
+                str(binaries / "initdb"),
+                "-D",
+                str(data),
+                "-U",
+                USER,
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-locale",
+            ],
             why="a PostgreSQL cluster could not be made",
         )
     port = free_port()

@@ -1,29 +1,23 @@
 """The promises of tongluo/log/port.py, by number, for every backend of the log."""
 
 import asyncio
+import random
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
-import psycopg
+import msgspec
 import pytest
 
-from tests.conftest import opened_log, until
+from tests.conftest import until
+from tests.contracts.conftest import Backend
 from tongluo.errors import Fenced
 from tongluo.log.port import MAX_ENTRY_BYTES, Assigned, Batch, Consumer, Entry, Log, Revoked, Snapshot, Stored
 from tongluo.topics import FINDINGS, READINGS
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
-# What a hung member may take before it is given up, in these tests.
-SESSION_S = 2.0
-
 Open = Callable[[], AbstractAsyncContextManager[Log]]
-
-
-@pytest.fixture(params=["postgres"])
-def open_backend(request: pytest.FixtureRequest, dsn: str) -> Open:
-    """Opens the log of one backend; opened twice it is two programs on the same log."""
-    return {"postgres": lambda: opened_log(dsn, SESSION_S)}[request.param]
 
 
 @pytest.fixture
@@ -54,6 +48,13 @@ async def quiet(consumer: Consumer) -> bool:
             if isinstance(await consumer.next(timeout_s=0.2), Batch):
                 return False
     return True
+
+
+async def take_nothing(consumer: Consumer) -> None:
+    """Wait until the partitions are ours."""
+    async with asyncio.timeout(15):
+        while not isinstance(await consumer.next(timeout_s=0.2), Assigned):
+            pass
 
 
 async def commit(consumer: Consumer, entries: list[Stored], outputs: Sequence[Entry] = ()) -> None:
@@ -121,41 +122,30 @@ async def test_3_members_share_every_partition_between_them(open_backend: Open) 
             assert not mine & theirs
 
 
-async def kill_member(dsn: str) -> None:
-    """End the older of two members as a crash would: its connection is gone, it says nothing."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s "
-            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-            "ORDER BY pid DESC LIMIT 1",
-            (0x7FFF_FFFF,),
+async def test_4_a_dead_members_partitions_are_taken_over(backend: Backend) -> None:
+    """kill -9 of a process that owns half of the partitions."""
+    async with backend.open() as log, log.join("g", READINGS) as survivor:
+        await log.append([entry(f"k{n}", n) for n in range(20)])
+        held: set[int] = set()
+
+        async def mine(count: int) -> bool:
+            await assigned(survivor, held)
+            return len(held) == count
+
+        await until(lambda: mine(READINGS.partitions))
+        casualty = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.contracts.member", msgspec.json.encode(backend).decode()),
+            stdout=asyncio.subprocess.PIPE,
         )
-
-
-async def test_4_a_dead_members_partitions_are_taken_over(open_backend: Open, dsn: str) -> None:
-    async with open_backend() as one, open_backend() as two:
-        async with two.join("g", READINGS) as survivor:
-            dying = one.join("g", READINGS)
-            casualty = await dying.__aenter__()
-            await one.append([entry(f"k{n}", n) for n in range(20)])
-            held: set[int] = set()
-            theirs: set[int] = set()
-
-            async def shared() -> bool:
-                await assigned(casualty, theirs)
-                await assigned(survivor, held)
-                return len(held) == len(theirs) == READINGS.partitions // 2
-
-            await until(shared)
-            await kill_member(dsn)
-
-            async def all_mine() -> bool:
-                await assigned(survivor, held)
-                return len(held) == READINGS.partitions
-
-            await until(all_mine)
-            with suppress(psycopg.Error):
-                await dying.__aexit__(None, None, None)
+        try:
+            assert casualty.stdout is not None
+            await until(lambda: mine(READINGS.partitions // 2))
+            while b"Assigned" not in await casualty.stdout.readline():
+                pass
+        finally:
+            casualty.kill()
+            await casualty.wait()
+        await until(lambda: mine(READINGS.partitions))
 
 
 async def test_4_and_7_a_hung_member_loses_its_partitions_and_cannot_commit(open_backend: Open) -> None:
@@ -193,6 +183,23 @@ async def test_6_outputs_snapshots_and_positions_are_committed_together(log: Log
         assert await consumer.snapshot(partition) == snapshot
     async with log.join("g2", FINDINGS) as reader:
         assert [e.value for e in await take(reader, 1)] == [b"found"]
+
+
+async def test_6_a_snapshot_may_be_large_and_only_the_newest_counts(open_backend: Open) -> None:
+    states = [random.Random(n).randbytes(size) for n, size in enumerate((3_000_000, 10, 0, 1_500_000))]  # noqa: S311
+    async with open_backend() as log:
+        await log.append([entry("a", n) for n in range(len(states))])
+        async with log.join("g", READINGS) as consumer:
+            for found, state in zip(await take(consumer, len(states)), states, strict=True):
+                written = Snapshot(found.offset + 1, state)
+                await consumer.commit(found.partition, found.offset + 1, (), written)
+                assert await consumer.snapshot(found.partition) == written
+                # A commit without a state leaves the one before.
+                await consumer.commit(found.partition, found.offset + 1)
+                assert await consumer.snapshot(found.partition) == written
+    async with open_backend() as log, log.join("g", READINGS) as consumer:
+        await take_nothing(consumer)
+        assert await consumer.snapshot(found.partition) == written
 
 
 async def test_6_a_commit_that_fails_writes_nothing(log: Log) -> None:

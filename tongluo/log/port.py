@@ -16,7 +16,7 @@ Promises (tests/contracts/test_log.py binds every backend to them by these numbe
 10. Groups do not disturb each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Final, Protocol
@@ -138,9 +138,12 @@ class Log(Protocol):
         ...
 
     def join(
-        self, group: str, topic: Topic, *, batch_size: int = 1000
+        self, group: str, topic: Topic, *, batch_size: int = 1000, commits: bool = True
     ) -> AbstractAsyncContextManager[Consumer]:
-        """Become a member of `group` on `topic` for as long as the context is open."""
+        """Become a member of `group` on `topic` for as long as the context is open.
+
+        `commits` is False for a member that keeps its place elsewhere: it is spared the cost of being able to.
+        """
         ...
 
     async def ends(self, topic: Topic) -> dict[int, int]:
@@ -153,4 +156,12 @@ class Log(Protocol):
 
     async def positions_at(self, topic: Topic, time: datetime) -> dict[int, int]:
         """By partition, the first position whose entry has an event time at or after `time`."""
+        ...
+
+    async def trim(self, taken: Mapping[Topic, Mapping[int, int]]) -> int:
+        """Delete entries older than their topic keeps them; returns how many.
+
+        Never what somebody still needs: nothing above a snapshot of a group that keeps its place here, nor above the
+        position that `taken` gives for the slowest consumer that keeps its place elsewhere.
+        """
         ...

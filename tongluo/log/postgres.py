@@ -47,7 +47,9 @@ class PostgresLog:
             await _append(connection, entries)
 
     @asynccontextmanager
-    async def join(self, group: str, topic: Topic, *, batch_size: int = 1000) -> AsyncIterator[Consumer]:
+    async def join(
+        self, group: str, topic: Topic, *, batch_size: int = 1000, commits: bool = True
+    ) -> AsyncIterator[Consumer]:
         connection = await connect(self._dsn, relaxed=self._relaxed)
         try:
             members = Membership(connection, f"{group}/{topic.name}", topic.partitions, self._session_s)
@@ -83,11 +85,7 @@ class PostgresLog:
         return await self.ends(topic) | dict(found)
 
     async def trim(self, taken: Mapping[Topic, Mapping[int, int]]) -> int:
-        """Delete entries older than their topic keeps them; returns how many.
-
-        Never what somebody still needs: nothing above a snapshot of a group that keeps its place here, nor above the
-        position that `taken` gives for the slowest consumer that keeps its place elsewhere.
-        """
+        """As the port says. The age of an entry is counted from when it was appended."""
         deleted = 0
         async with self._pool.connection() as connection:
             for topic, positions in taken.items():

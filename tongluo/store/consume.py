@@ -29,7 +29,9 @@ class StoreConsumer:
     gather_s: float = 0.0
 
     async def run(self, pulse: Pulse) -> None:
-        async with self.log.join(self.group, self.topic, batch_size=self.batch_size) as consumer:
+        async with self.log.join(
+            self.group, self.topic, batch_size=self.batch_size, commits=False
+        ) as consumer:
             pulse.beat()
             while True:
                 event = await consumer.next(timeout_s=5.0)
