@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -29,6 +30,9 @@ from tongluo.store.migrate import migrate
 from tongluo.supervise import Supervisor
 
 _numbers = count(1)
+if TYPE_CHECKING:
+    from tests.backends import Backend
+
 TOKEN = "test-token-of-the-administrator"  # noqa: S105 - for the length of a test
 
 
@@ -99,6 +103,16 @@ async def kafka(stack: Callable[[str], str]) -> AsyncIterator[KafkaAddress]:
     await kafka_topics.ensure(address, replication=1)
     yield address
     await kafka_topics.remove(address)
+
+
+@pytest.fixture(params=["postgres", "kafka"])
+def backend(request: pytest.FixtureRequest) -> "Backend":
+    """An empty log, on either backend."""
+    from tests.backends import Backend
+
+    if request.param == "postgres":
+        return Backend(dsn=request.getfixturevalue("dsn"))
+    return Backend(kafka=request.getfixturevalue("kafka"))
 
 
 @pytest.fixture(scope="session")

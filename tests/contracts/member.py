@@ -5,7 +5,7 @@ import sys
 
 import msgspec
 
-from tests.contracts.conftest import Backend
+from tests.backends import Backend
 from tongluo.log.port import Batch
 from tongluo.topics import READINGS
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from tests.backends import Backend
 from tests.conftest import until
-from tests.contracts.conftest import Backend
 from tongluo.errors import Fenced
 from tongluo.log.port import MAX_ENTRY_BYTES, Assigned, Batch, Consumer, Entry, Log, Revoked, Snapshot, Stored
 from tongluo.topics import FINDINGS, READINGS

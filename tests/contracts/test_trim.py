@@ -5,7 +5,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from tests.contracts.conftest import Backend
+from tests.backends import Backend
 from tongluo.clock import wall_now
 from tongluo.log.port import Assigned, Entry, Log, Snapshot
 from tongluo.topics import READINGS

@@ -26,21 +26,21 @@ BAD: dict[str, tuple[str, bytes]] = {
 }
 
 
-async def test_each_bad_message_is_quarantined_and_the_pipeline_goes_on(program: Running) -> None:
-    port = program.field.gateway_port
+async def test_each_bad_message_is_quarantined_and_the_pipeline_goes_on(anywhere: Running) -> None:
+    port = anywhere.field.gateway_port
     async with aiomqtt.Client("127.0.0.1", port) as client:
         for reading, (topic, payload) in zip(storm(), BAD.values(), strict=False):
             await client.publish(topic, payload, qos=1)
             await client.publish(GATEWAY, msgspec.json.encode(reading), qos=1)
         for topic, payload in list(BAD.values())[6:]:
             await client.publish(topic, payload, qos=1)
-    async with officer(program.http_url) as api:
+    async with officer(anywhere.http_url) as api:
 
         async def all_there() -> bool:
             return len((await api.get("/quarantine")).json()["items"]) == len(BAD)
 
         await until(all_there)
-        await settled(program)
+        await settled(anywhere)
         items = {item["code"]: item for item in (await api.get("/quarantine")).json()["items"]}
         assert set(items) == set(BAD)
         for code, (topic, payload) in BAD.items():
@@ -91,11 +91,11 @@ async def test_hostile_words_do_not_stop_a_county(program: Running) -> None:
         await until(raised_beside_four)
 
 
-async def test_large_messages_by_the_dozen_are_taken_in_pieces(program: Running) -> None:
-    async with aiomqtt.Client("127.0.0.1", program.field.gateway_port) as client:
+async def test_large_messages_by_the_dozen_are_taken_in_pieces(anywhere: Running) -> None:
+    async with aiomqtt.Client("127.0.0.1", anywhere.field.gateway_port) as client:
         for number in range(30):
             await client.publish(GATEWAY, b"%d" % number + b" " * 3_000_000, qos=1)
-    async with officer(program.http_url) as api:
+    async with officer(anywhere.http_url) as api:
 
         async def all_there() -> bool:
             return len((await api.get("/quarantine")).json()["items"]) == 30

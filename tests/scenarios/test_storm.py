@@ -32,19 +32,19 @@ from tongluo.supervise import Supervisor
 
 
 async def test_sixty_millimetres_in_three_hours_raise_one_orange_alert_and_calm_clears_it(
-    program: Running,
+    anywhere: Running,
 ) -> None:
-    async with testing.receiver() as township, officer(program.http_url) as api:
+    async with testing.receiver() as township, officer(anywhere.http_url) as api:
         township.secret = (await subscribe(api, township.url))["secret"]
-        await publish(program.field.gateway_port, storm())
+        await publish(anywhere.field.gateway_port, storm())
         await until(lambda: len(township.received) == 1)
         [raised] = await alerts(api)
         assert (raised["level"], raised["state"], raised["site"]["id"]) == ("orange", "raised", "S-1")
         assert raised["evidence"]["criterion"] == {"level": "orange", "window": "3h", "reach_mm": 50.0}
 
-        await publish(program.field.gateway_port, dry())
+        await publish(anywhere.field.gateway_port, dry())
         await until(lambda: township.types()[-1:] == ["alert.cleared"])
-        await settled(program)
+        await settled(anywhere)
         [cleared] = await alerts(api)
         assert cleared["id"] == raised["id"]
         assert await history(api, raised["id"]) == ["raised orange", "eased yellow", "eased blue", "cleared"]
@@ -78,42 +78,42 @@ async def test_a_reading_by_mosquitto_pub_is_in_the_series(program: Running) -> 
         assert station["latest"]["rain"]["value"] == 0.5
 
 
-async def test_the_same_readings_again_change_nothing(program: Running) -> None:
-    async with testing.receiver() as township, officer(program.http_url) as api:
+async def test_the_same_readings_again_change_nothing(anywhere: Running) -> None:
+    async with testing.receiver() as township, officer(anywhere.http_url) as api:
         await subscribe(api, township.url)
         for _ in range(3):
-            await publish(program.field.gateway_port, storm())
-        await program.supervisor.pulses["ingest"].counted("messages", 18)
-        await settled(program)
+            await publish(anywhere.field.gateway_port, storm())
+        await anywhere.supervisor.pulses["ingest"].counted("messages", 18)
+        await settled(anywhere)
         assert len(await alerts(api)) == 1
         assert len(township.received) == 1
         series = (await api.get("/stations/R-1/series", params={"metric": "rain"})).json()
         assert len(series["points"]) == 6
 
 
-async def test_two_sites_have_two_alerts_and_areas_choose_among_them(program: Running) -> None:
+async def test_two_sites_have_two_alerts_and_areas_choose_among_them(anywhere: Running) -> None:
     async with (
         testing.receiver() as everybody,
         testing.receiver() as elsewhere,
-        officer(program.http_url) as api,
+        officer(anywhere.http_url) as api,
     ):
         await subscribe(api, everybody.url, areas=["331121101000"])
         refused = await api.post(
             "/subscriptions", json={"name": "x", "url": elsewhere.url, "areas": ["331124"]}
         )
         assert refused.status_code == 422
-        await publish(program.field.gateway_port, [*storm("R-1"), *storm("R-2")])
+        await publish(anywhere.field.gateway_port, [*storm("R-1"), *storm("R-2")])
         await until(lambda: len(everybody.received) == 2)
         assert {alert["site"]["id"] for alert in await alerts(api)} == {"S-1", "S-2"}
 
 
-async def test_the_stream_tells_of_the_alert_and_resumes_where_it_broke_off(program: Running) -> None:
-    async with officer(program.http_url) as api:
-        first = await _listen(api, program, storm("R-1"), "alert")
+async def test_the_stream_tells_of_the_alert_and_resumes_where_it_broke_off(anywhere: Running) -> None:
+    async with officer(anywhere.http_url) as api:
+        first = await _listen(api, anywhere, storm("R-1"), "alert")
         assert json.loads(first["data"])["level"] == "orange"
         # While nobody listens, a second alert; the stream then goes on after the first.
-        await publish(program.field.gateway_port, storm("R-2"))
-        await settled(program)
+        await publish(anywhere.field.gateway_port, storm("R-2"))
+        await settled(anywhere)
         async with api.stream("GET", "/stream", headers={"last-event-id": first["id"]}) as stream:
             missed = await _next(stream, "alert")
         assert json.loads(missed["data"])["site"]["id"] == "S-2"

@@ -85,7 +85,7 @@ class KafkaLog:
     async def _needed(self, topic: Topic) -> dict[int, list[int]]:
         """By partition, what groups that keep their place here still need: all above their newest state."""
         needed: dict[int, list[int]] = {partition: [] for partition in range(topic.partitions)}
-        for group in await self._cluster.groups():
+        for group in await self._cluster.groups(topic):
             for partition, (offset, state) in (await self._cluster.committed(group, topic)).items():
                 if offset > 0:
                     needed[partition].append(state.at if state is not None else 0)

@@ -17,7 +17,7 @@ from tongluo.clock import milliseconds
 from tongluo.errors import LogUnavailable
 from tongluo.log.kafka_address import KafkaAddress
 from tongluo.log.kafka_state import StatePlace
-from tongluo.log.kafka_topics import inspect
+from tongluo.log.kafka_topics import inspect, wanted
 from tongluo.topics import Topic
 
 logger = logging.getLogger(__name__)
@@ -78,19 +78,27 @@ class Cluster:
         """By partition, what the group has committed: its position, and where its state lies."""
         with self.named(f"does not tell the positions of {group}"):
             found = await self._admin.list_consumer_group_offsets(
-                self.address.named(group), partitions=self.places(topic)
+                self.group(group, topic), partitions=self.places(topic)
             )
         return {
             place.partition: (max(0, known.offset), StatePlace.read(known.metadata))
             for place, known in found.items()
         }
 
-    async def groups(self) -> list[str]:
-        """The groups of our namespace that keep their place here."""
-        prefix = self.address.named("")
+    def group(self, group: str, topic: Topic) -> str:
+        """The group's name in the cluster: members on another topic must not take part in its rebalances."""
+        return self.address.named(group, topic.name)
+
+    async def groups(self, topic: Topic) -> list[str]:
+        """The groups on `topic` that are known here."""
+        prefix, suffix = self.address.named(""), f".{topic.name}"
         with self.named("does not tell its groups"):
             names = [name for name, *_ in await self._admin.list_consumer_groups()]
-        return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        return [
+            name.removeprefix(prefix).removesuffix(suffix)
+            for name in names
+            if name.startswith(prefix) and name.endswith(suffix)
+        ]
 
     async def read(self, place: TopicPartition, first: int, last: int) -> list[ConsumerRecord]:
         """The committed records from offset `first` up to and including `last`."""
@@ -124,17 +132,22 @@ class Cluster:
         """Records of one partition with start <= offset < end; the caller holds the reader."""
         if start >= end:
             return
-        self._reader.assign([place])
         self._reader.seek(place, start)
+        self._reader.resume(place)
         heard_s = time.monotonic()
-        while await self._reader.position(place) < end:
-            for records in (await self._reader.getmany(place, timeout_ms=200)).values():
-                heard_s = time.monotonic()
-                for record in records:
-                    if record.offset < end:
-                        yield record
-            if time.monotonic() - heard_s > self.session_s:
-                raise TimeoutError(f"{place.topic}/{place.partition} gave nothing for {self.session_s:.0f} s")
+        try:
+            while await self._reader.position(place) < end:
+                for records in (await self._reader.getmany(place, timeout_ms=200)).values():
+                    heard_s = time.monotonic()
+                    for record in records:
+                        if record.offset < end:
+                            yield record
+                if time.monotonic() - heard_s > self.session_s:
+                    raise TimeoutError(
+                        f"{place.topic}/{place.partition} gave nothing for {self.session_s:.0f} s"
+                    )
+        finally:
+            self._reader.pause(place)
 
 
 @asynccontextmanager
@@ -149,6 +162,15 @@ async def reached(address: KafkaAddress, session_s: float) -> AsyncIterator[Clus
         await admin.start()
         await inspect(admin, address)
         await reader.start()
+        # All at once and for good: the client asks for the cluster's map anew whenever its assignment changes. What is
+        # paused is not fetched.
+        places = [
+            TopicPartition(address.named(name), partition)
+            for name, topic in wanted(1).items()
+            for partition in range(topic.num_partitions)
+        ]
+        reader.assign(places)
+        reader.pause(*places)
         yield Cluster(address, admin, reader, session_s)
     finally:
         await goodbye(reader.stop())

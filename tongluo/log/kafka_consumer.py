@@ -38,7 +38,7 @@ async def joined(
     session_ms = int(min(cluster.session_s, 10.0) * 1000)
     client = AIOKafkaConsumer(
         **cluster.address.clients(),
-        group_id=cluster.address.named(group),
+        group_id=cluster.group(group, topic),
         group_instance_id=member,
         isolation_level="read_committed",
         enable_auto_commit=False,
@@ -157,7 +157,7 @@ class KafkaConsumer:
             metadata = state.metadata() if state is not None else ""
             await producer.send_offsets_to_transaction(
                 {self._place(partition): OffsetAndMetadata(position, metadata)},
-                self._cluster.address.named(self._group),
+                self._cluster.group(self._group, self._topic),
             )
             await asyncio.gather(*sent)
             await producer.commit_transaction()

@@ -1,14 +1,14 @@
 """The loop of a consumer whose effect is in the store: effect and place in the log in one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tongluo.errors import MissingPartError
-from tongluo.log.port import Assigned, Batch, Log, Stored
-from tongluo.store.positions import advance, position
+from tongluo.log.port import Assigned, Batch, Consumer, Log, Stored
+from tongluo.store.positions import advance, positions
 from tongluo.supervise import Pulse
 from tongluo.topics import Topic
 
@@ -36,8 +36,7 @@ class StoreConsumer:
             while True:
                 event = await consumer.next(timeout_s=5.0)
                 if isinstance(event, Assigned):
-                    for partition in event.partitions:
-                        consumer.seek(partition, await self._place(partition))
+                    await self._take_up(consumer, event.partitions)
                 elif isinstance(event, Batch):
                     async with self.engine.begin() as connection:
                         await advance(connection, self.group, self.topic, _taken(event))
@@ -46,16 +45,19 @@ class StoreConsumer:
                     if len(event.entries) < self.batch_size:
                         await asyncio.sleep(self.gather_s)
 
-    async def _place(self, partition: int) -> int:
-        place = await position(self.engine, self.group, self.topic, partition)
-        end = (await self.log.ends(self.topic))[partition]
-        if place > end:
-            # Reading on would skip, without a word, everything up to that place.
-            raise MissingPartError(
-                f"{self.group} has read {self.topic.name}/{partition} up to {place}, but the log ends at {end}: it is "
-                "not the log this store was filled from; correct TONGLUO_LOG, or clear table consumer_position"
-            )
-        return place
+    async def _take_up(self, consumer: Consumer, partitions: Iterable[int]) -> None:
+        places = await positions(self.engine, self.group, self.topic)
+        ends = await self.log.ends(self.topic)
+        for partition in partitions:
+            place, end = places[partition], ends[partition]
+            if place > end:
+                # Reading on would skip, without a word, everything up to that place.
+                raise MissingPartError(
+                    f"{self.group} has read {self.topic.name}/{partition} up to {place}, but the log ends at {end}: "
+                    "it is not the log this store was filled from; correct TONGLUO_LOG, or clear table "
+                    "consumer_position"
+                )
+            consumer.seek(partition, place)
 
 
 def _taken(batch: Batch) -> dict[int, tuple[int, int]]:

@@ -9,19 +9,6 @@ from tongluo.errors import Fenced
 from tongluo.topics import Topic
 
 
-async def position(engine: AsyncEngine, group: str, topic: Topic, partition: int) -> int:
-    """The offset of the next entry to process; 0 for a group that has never been here."""
-    async with engine.connect() as connection:
-        found = await connection.scalar(
-            text(
-                "SELECT next_offset FROM consumer_position "
-                "WHERE consumer_group = :group AND topic = :topic AND partition = :partition"
-            ),
-            {"group": group, "topic": topic.name, "partition": partition},
-        )
-    return int(found) if found is not None else 0
-
-
 async def advance(
     connection: AsyncConnection, group: str, topic: Topic, taken: Mapping[int, tuple[int, int]]
 ) -> None:

@@ -2,20 +2,28 @@
 
 import asyncio
 import random
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
+import msgspec
 import psycopg
 import pytest
 
 from services.rules.catalogue import load
 from services.rules.service import GROUP, Rules
+from tests.backends import Backend
 from tests.conftest import opened_log, until
 from tongluo import wire
-from tongluo.log.port import Batch, Entry, Log
+from tongluo.log.kafka_address import KafkaAddress
+from tongluo.log.port import Batch, Entry, Log, Stored
 from tongluo.reading import Reading
 from tongluo.supervise import Pulse
 from tongluo.topics import FINDINGS, READINGS
 
+_numbers = count(1)
 START = datetime(2026, 7, 1, tzinfo=UTC)
 
 
@@ -34,43 +42,66 @@ def entries(seed: int) -> list[Entry]:
 
 
 async def findings(log: Log) -> list[bytes]:
-    wanted = sum((await log.ends(FINDINGS)).values())
-    found: list[tuple[int, int, bytes]] = []
-    async with log.join("test", FINDINGS) as consumer:
-        async with asyncio.timeout(10):
-            while len(found) < wanted:
-                event = await consumer.next(timeout_s=0.2)
-                if isinstance(event, Batch):
-                    found += [(entry.partition, entry.offset, entry.value) for entry in event.entries]
-    return [value for _, _, value in sorted(found)]
+    """Every finding, in order within each partition."""
+    wanted = {partition: end for partition, end in (await log.ends(FINDINGS)).items() if end}
+    found: dict[int, list[Stored]] = {}
+    async with log.join("test", FINDINGS) as consumer, asyncio.timeout(20):
+        while {partition: entries[-1].offset + 1 for partition, entries in found.items()} != wanted:
+            event = await consumer.next(timeout_s=0.2)
+            if isinstance(event, Batch):
+                for partition, entries in event.by_partition().items():
+                    found.setdefault(partition, []).extend(entries)
+    return [entry.value for partition in sorted(found) for entry in found[partition]]
 
 
 async def at_the_end(log: Log) -> bool:
     return await log.positions(GROUP, READINGS) == await log.ends(READINGS)
 
 
-async def undisturbed(dsn: str, seed: int) -> list[bytes]:
-    async with opened_log(dsn) as log:
-        await log.append(entries(seed))
-        running = asyncio.ensure_future(Rules(log, load()).run(Pulse("rules")))
-        await until(lambda: at_the_end(log))
-        running.cancel()
-        return await findings(log)
+async def judged(log: Log, waiting: list[Entry]) -> list[bytes]:
+    """What is found of these entries when nothing disturbs, from an empty log on."""
+    await log.append(waiting)
+    running = asyncio.ensure_future(Rules(log, load()).run(Pulse("rules")))
+    await until(lambda: at_the_end(log))
+    running.cancel()
+    return await findings(log)
 
 
 @pytest.fixture
-def another_dsn(server: str, template: str, dsn: str) -> str:
-    name = dsn.split("?", maxsplit=1)[0].rsplit("/", 1)[1] + "_b"
+async def expected(server: str, template: str, seed: int) -> list[bytes]:
+    """What an undisturbed run over a log of its own finds."""
+    name = f"undisturbed_{next(_numbers)}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
-    return server.replace("/postgres?", f"/{name}?")
+    async with opened_log(server.replace("/postgres?", f"/{name}?")) as log:
+        found = await judged(log, entries(seed))
+    assert len(found) > 10
+    return found
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("how", ["cancelled", "connection cut"])
-async def test_killed_anywhere_it_finds_the_same(dsn: str, another_dsn: str, seed: int, how: str) -> None:
-    expected = await undisturbed(another_dsn, seed)
-    assert len(expected) > 10
+async def test_cancelled_anywhere_it_finds_the_same(
+    backend: Backend, expected: list[bytes], seed: int
+) -> None:
+    source = random.Random(seed)  # noqa: S311 - a test
+    # A member of a Kafka group needs a moment before it owns anything.
+    longest_s, step = (0.12, 37) if backend.kafka is None else (1.5, 120)
+    async with backend.open() as log:
+        waiting = entries(seed)
+        while waiting or not await at_the_end(log):
+            batch, waiting = waiting[:step], waiting[step:]
+            await log.append(batch)
+            rules = Rules(log, load(), snapshot_every=40, silent_most=20)
+            running = asyncio.ensure_future(rules.run(Pulse("rules")))
+            # The last life is long enough to commit what leads to nothing.
+            await asyncio.sleep(source.uniform(0.005, longest_s) if waiting else longest_s + 1.0)
+            running.cancel()
+            await asyncio.wait([running], timeout=5)
+        assert await findings(log) == expected
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_with_its_connection_cut_it_finds_the_same(dsn: str, expected: list[bytes], seed: int) -> None:
     source = random.Random(seed)  # noqa: S311 - a test
     async with opened_log(dsn) as log:
         waiting = entries(seed)
@@ -79,22 +110,88 @@ async def test_killed_anywhere_it_finds_the_same(dsn: str, another_dsn: str, see
             await log.append(batch)
             rules = Rules(log, load(), snapshot_every=40, silent_most=20)
             running = asyncio.ensure_future(rules.run(Pulse("rules")))
-            # The last life is long enough to commit what leads to nothing.
             await asyncio.sleep(source.uniform(0.005, 0.12) if waiting else 1.0)
-            if how == "connection cut":
-                with psycopg.connect(dsn, autocommit=True) as connection:
-                    connection.execute(
-                        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
-                        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-                    )
-                await asyncio.wait([running], timeout=0.5)
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+                    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+                )
+            await asyncio.wait([running], timeout=0.5)
             running.cancel()
             await asyncio.wait([running], timeout=5)
         assert await findings(log) == expected
 
 
-async def test_a_crash_between_judging_and_commit_is_judged_again(dsn: str, another_dsn: str) -> None:
-    expected = await undisturbed(another_dsn, 3)
+@asynccontextmanager
+async def replica(backend: Backend, stop_at: int = 0) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A rules process, killed at the end if it still lives."""
+    process = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "tests.services.rules.replica",
+            msgspec.json.encode(backend).decode(),
+            str(stop_at),
+        ),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def says(process: asyncio.subprocess.Process, words: str) -> None:
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        while words not in (line := (await process.stdout.readline()).decode()):
+            assert line, "the process has ended"
+
+
+@pytest.mark.parametrize("seed", [3])
+async def test_one_of_two_replicas_killed_at_any_moment(
+    backend: Backend, expected: list[bytes], seed: int
+) -> None:
+    source = random.Random(seed)  # noqa: S311 - a test
+    waiting = entries(seed)
+    async with backend.open() as log, replica(backend) as survivor:
+        await says(survivor, "running")
+        for _ in range(3):
+            async with replica(backend) as casualty:
+                await says(casualty, "running")
+                share, waiting = waiting[:150], waiting[150:]
+                for entry in share:
+                    await log.append([entry])
+                await asyncio.sleep(source.uniform(0.0, 1.0))
+        await log.append(waiting)
+        await until(lambda: at_the_end(log), timeout_s=60)
+        assert await findings(log) == expected
+
+
+@pytest.mark.parametrize("seed", [5])
+@pytest.mark.parametrize("stop_at", [1, 4])
+async def test_one_of_two_replicas_killed_in_a_transaction(
+    kafka: KafkaAddress, expected: list[bytes], seed: int, stop_at: int
+) -> None:
+    """All was sent and nothing committed: the survivor ends the transaction and tells it, once."""
+    backend = Backend(kafka=kafka)
+    async with backend.open() as log, replica(backend, stop_at) as casualty:
+        await says(casualty, "running")
+        await log.append(entries(seed))
+        await says(casualty, "in the middle of a transaction")
+        async with replica(backend) as survivor:
+            await says(survivor, "running")
+            casualty.kill()
+            await until(lambda: at_the_end(log), timeout_s=60)
+            assert await findings(log) == expected
+
+
+@pytest.mark.parametrize("seed", [3])
+async def test_a_crash_between_judging_and_commit_is_judged_again(
+    backend: Backend, expected: list[bytes], seed: int
+) -> None:
 
     class Crash(Exception):
         pass
@@ -103,8 +200,8 @@ async def test_a_crash_between_judging_and_commit_is_judged_again(dsn: str, anot
         async def _commit(self, consumer, number, outputs) -> None:  # type: ignore[no-untyped-def]
             raise Crash
 
-    async with opened_log(dsn) as log:
-        await log.append(entries(3))
+    async with backend.open() as log:
+        await log.append(entries(seed))
         with pytest.raises(Crash):
             await Failing(log, load()).run(Pulse("rules"))
         assert sum((await log.ends(FINDINGS)).values()) == 0
