@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest.mqtt import Message
@@ -202,6 +202,8 @@ json_values = st.one_of(
 )
 
 
+# The first text Hypothesis ever draws in a checkout waits for its table of characters: slow is no fault here.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*GOOD, "unit", "x"]), json_values))
 def test_no_json_breaks_the_pipeline(change: dict[str, object]) -> None:
     [outcome] = outcomes({**GOOD, **change})
