@@ -3,12 +3,14 @@
 import asyncio
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,7 @@ from tongluo.errors import MissingPartError, SettingsError
 from tongluo.region import County
 
 LOUDSPEAKER: Final = "demo"
+REPLAY_DATA: Final = Path("data-replay")
 _STOP_S: Final = 5.0
 
 
@@ -40,6 +43,7 @@ class Say:
 async def demo(settings: Settings, run_for_s: float | None) -> None:
     """Run until cancelled or for `run_for_s` seconds."""
     _require_own_servers(settings)
+    settings = with_own_folder(settings)
     say = Say()
     county = counties.chosen(settings)
     try:
@@ -49,7 +53,7 @@ async def demo(settings: Settings, run_for_s: float | None) -> None:
             await _subscribe(running, name, url, secret)
             await running.supervisor.ready()
             async with _simulator(running):
-                _welcome(say, running, county)
+                _welcome(say, running, county, await _newest_reading(running))
                 await _until_over(say, running, run_for_s)
     finally:
         say("stopped")
@@ -63,6 +67,23 @@ def _require_own_servers(settings: Settings) -> None:
         )
     if settings.roles != frozenset(Role):
         raise SettingsError("the demonstration runs all roles: unset TONGLUO_ROLES")
+
+
+def with_own_folder(settings: Settings) -> Settings:
+    """In replay mode the demonstration has a folder of its own, unless one is set.
+
+    What is older than a live run's newest reading counts as back-fill, which is kept and never judged: in the live
+    run's folder the rain of another year would raise nothing.
+    """
+    if settings.clock is ClockKind.WALL or "data" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"data": REPLAY_DATA})
+
+
+async def _newest_reading(running: Running) -> datetime | None:
+    async with running.engine.connect() as connection:
+        newest: datetime | None = await connection.scalar(text("SELECT max(time) FROM latest"))
+    return newest
 
 
 async def _until_over(say: Say, running: Running, run_for_s: float | None) -> None:
@@ -82,12 +103,14 @@ async def _tell_first_reading(say: Say, running: Running) -> None:
     say("the first readings are in")
 
 
-def _welcome(say: Say, running: Running, county: County) -> None:
+def _welcome(say: Say, running: Running, county: County, newest: datetime | None) -> None:
     if running.admin_password is not None:
         login = f"account admin, password {running.admin_password}   (shown only this once)"
     else:
-        login = "account admin, with the password shown at the first start (forgotten: tongluo password)"
-    replaying = running.settings.clock is ClockKind.EVENT
+        folder = f"TONGLUO_DATA={shlex.quote(str(running.settings.data))} "
+        login = (
+            f"account admin, with the password shown at the first start (forgotten: {folder}tongluo password)"
+        )
     lines = [
         "",
         f"  铜锣 Tongluo     {running.http_url}",
@@ -99,14 +122,25 @@ def _welcome(say: Say, running: Running, county: County) -> None:
         "  send a reading of your own:",
         f"    {_example(running, county)}",
         "",
-        "  Replay mode: now is the newest event time seen; no simulator, waiting for outside input."
-        if replaying
-        else "  A simulated storm is on its way; its rain and all coordinates are invented.",
+        *_what_comes(running.settings.clock, newest),
         "  Ctrl-C stops everything; the data stay.",
         "",
     ]
     say("ready")
     print("\n".join(lines), flush=True)  # noqa: T201
+
+
+def _what_comes(clock: ClockKind, newest: datetime | None) -> list[str]:
+    if clock is ClockKind.WALL:
+        return ["  A simulated storm is on its way; its rain and all coordinates are invented."]
+    words = ["  Replay mode: now is the newest event time seen; no simulator, waiting for outside input."]
+    if newest is not None:
+        words += [
+            f"  This folder has readings: now is {newest.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}. What is much older is "
+            "kept but not judged:",
+            "  to replay an earlier time, set TONGLUO_DATA to a new folder.",
+        ]
+    return words
 
 
 def _example(running: Running, county: County) -> str:
@@ -166,7 +200,8 @@ async def _subscribe(running: Running, name: str, url: str, secret: str) -> None
             text(
                 "INSERT INTO subscription (id, name, url, secret, hazards, min_level, areas, enabled, created) "
                 "VALUES (:id, :name, :url, :secret, '{}', 'blue', '{}', true, :now) "
-                "ON CONFLICT (id) DO UPDATE SET url = excluded.url, secret = excluded.secret, enabled = true"
+                "ON CONFLICT (id) DO UPDATE SET url = excluded.url, secret = excluded.secret, enabled = true, "
+                "ended = NULL"
             ),
             {"id": LOUDSPEAKER, "name": name, "url": url, "secret": secret, "now": wall_now()},
         )

@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from tongluo.hazards import Words
+
 
 class Quality(enum.StrEnum):
     """What is known against a value. A reading that is not GOOD is kept and shown, but never raises alone."""
@@ -71,7 +73,7 @@ class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
     topic: str
     received: datetime
     code: str
-    reason: str
+    reason: Words
     payload: bytes
 
 
@@ -79,3 +81,8 @@ def storable(words: str, most: int = 4000) -> str:
     """Text from outside as a database and a page can hold it: no NUL, no half characters, not endless."""
     clean = words.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode("utf-8")
     return clean if len(clean) <= most else clean[: most - 1] + "…"
+
+
+def storable_words(words: Words) -> Words:
+    """The same for a text in the users' languages."""
+    return Words(storable(words.zh), storable(words.en))

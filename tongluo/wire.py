@@ -1,5 +1,7 @@
 """Structs to bytes and back, versioned: what stands in the log can be read by the next release and by a person."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
@@ -7,11 +9,10 @@ import msgspec
 
 from tongluo.errors import WireError
 from tongluo.finding import Finding
+from tongluo.hazards import Words
 from tongluo.reading import Reading, Refusal
 
 T = TypeVar("T")
-
-VERSION: Final = 1
 
 
 class _Envelope(msgspec.Struct, Generic[T], frozen=True):
@@ -20,28 +21,61 @@ class _Envelope(msgspec.Struct, Generic[T], frozen=True):
 
 
 class Codec(Generic[T]):
-    """JSON of one type inside `{"v":1,"d":…}`. Raises WireError on bytes of another kind or version."""
+    """JSON of one type inside `{"v":1,"d":…}`. Raises WireError on bytes of another kind or version.
 
-    def __init__(self, kind: type[T]) -> None:
+    `older` reads what an earlier version of the same type wrote; it raises MsgspecError on anything else.
+    """
+
+    def __init__(self, kind: type[T], version: int = 1, older: Callable[[bytes], T] | None = None) -> None:
         self._name = kind.__name__
+        self._version = version
+        self._older = older
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(_Envelope[kind])  # type: ignore[valid-type]
 
     def encode(self, value: T) -> bytes:
-        return self._encoder.encode(_Envelope(VERSION, value))
+        return self._encoder.encode(_Envelope(self._version, value))
 
     def decode(self, data: bytes) -> T:
         try:
             envelope = self._decoder.decode(data)
         except msgspec.MsgspecError as error:
-            raise WireError(f"not a {self._name}: {error}") from error
-        if envelope.v != VERSION:
-            raise WireError(f"a {self._name} of version {envelope.v}; this program reads version {VERSION}")
+            return self._decode_older(data, error)
+        if envelope.v != self._version:
+            raise WireError(
+                f"a {self._name} of version {envelope.v}; this program reads version {self._version}"
+            )
         return envelope.d
+
+    def _decode_older(self, data: bytes, fault: msgspec.MsgspecError) -> T:
+        if self._older is not None:
+            with suppress(msgspec.MsgspecError):
+                return self._older(data)
+        raise WireError(f"not a {self._name}: {fault}") from fault
+
+
+class _RefusalV1(msgspec.Struct, frozen=True):
+    """A refusal when its reason was one text, the languages set apart by ` · `."""
+
+    gateway: str
+    topic: str
+    received: datetime
+    code: str
+    reason: str
+    payload: bytes
+
+
+_refusal_v1: Final = msgspec.json.Decoder(_Envelope[_RefusalV1])
+
+
+def _refusal_of_v1(data: bytes) -> Refusal:
+    old = _refusal_v1.decode(data).d
+    zh, _, en = old.reason.partition(" · ")
+    return Refusal(old.gateway, old.topic, old.received, old.code, Words(zh, en or zh), old.payload)
 
 
 READING: Final = Codec(Reading)
-REFUSAL: Final = Codec(Refusal)
+REFUSAL: Final = Codec(Refusal, version=2, older=_refusal_of_v1)
 FINDING: Final = Codec(Finding)
 
 

@@ -32,8 +32,11 @@ class Account(msgspec.Struct, frozen=True):
 
 async def ensure_admin(engine: AsyncEngine, now: datetime) -> str | None:
     """Create the first account on a new store; returns its password, which is nowhere else to be found."""
-    password = secrets.token_urlsafe(12)
     async with engine.begin() as connection:
+        if await connection.scalar(text("SELECT EXISTS (SELECT FROM account)")):
+            return None
+        password = secrets.token_urlsafe(12)
+        # Two programs may start on one new store: the second to come makes nothing.
         created = await connection.execute(
             text(
                 "INSERT INTO account (name, password_hash, role, created) SELECT 'admin', :hash, 'admin', :now "

@@ -10,12 +10,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import mqtt5
 import msgspec
 
 from tongluo.clock import wall_now
+
+Answer = TypeVar("Answer")
 
 KEEP_ALIVE_S: Final = 20
 RECEIVE_MAX: Final = 2000
@@ -106,7 +108,8 @@ class _Protocol(asyncio.Protocol):
         self.arrived = asyncio.Event()
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
-        self._answers: dict[type[object], asyncio.Future[object]] = {}
+        # Each waits for a packet of the type that is its key.
+        self._answers: dict[type[object], asyncio.Future[Any]] = {}
         self._lost: Exception | None = None
         self._held_bytes = 0
         self._paused = False
@@ -193,8 +196,9 @@ class _Protocol(asyncio.Protocol):
 
     # -- inside
 
-    async def _ask(self, request: bytes, answer: type[object]):  # type: ignore[no-untyped-def]
-        future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    async def _ask(self, request: bytes, answer: type[Answer]) -> Answer:
+        """Send a packet and wait for the one that answers it. Raises what ended the connection meanwhile."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._answers[answer] = future
         self.send(request)
         return await future

@@ -4,6 +4,8 @@ from datetime import datetime
 
 import msgspec
 
+from tongluo.hazards import Words
+
 
 class Observation(msgspec.Struct, frozen=True):
     """A value as sent: the station not yet looked up, the unit not yet converted. `time` is aware UTC."""
@@ -18,8 +20,8 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Why something is not taken: a stable code for programs, a reason (Chinese · English) for people."""
+    """Why something is not taken: a stable code for programs, a reason for people."""
 
     code: str
-    reason: str
+    reason: Words
     raw: bytes

@@ -11,7 +11,8 @@ from services.ingest import units
 from services.ingest.decoders import native
 from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused
-from tongluo.reading import METRICS, Quality, Reading, Refusal, storable
+from tongluo.hazards import Words
+from tongluo.reading import METRICS, Quality, Reading, Refusal, storable, storable_words
 from tongluo.region import County, Station
 
 MAX_PAYLOAD_BYTES: Final = 512 * 1024
@@ -174,14 +175,14 @@ def read(message: Message, context: Context) -> list[Reading | Refusal]:
     return [*readings, *(refusal(message, gateway, item.code, item.reason, item.raw) for item in refused)]
 
 
-def refusal(message: Message, gateway: str, code: str, reason: str, payload: bytes) -> Refusal:
+def refusal(message: Message, gateway: str, code: str, reason: Words, payload: bytes) -> Refusal:
     """A refusal whose words can be stored and shown, whatever the gateway put into them."""
     return Refusal(
         storable(gateway, 200),
         storable(message.topic, 200),
         message.received,
         code,
-        storable(reason),
+        storable_words(reason),
         payload,
     )
 
@@ -191,7 +192,10 @@ def _too_many(refused: list[Refused], message: Message) -> Refused:
     first = refused[0]
     return Refused(
         first.code,
-        f"一条报文中有 {len(refused)} 处错误，第一处：{first.reason} · {len(refused)} faults in one message, the first of them",
+        Words(
+            f"一条报文中有 {len(refused)} 处错误，第一处：{first.reason.zh}",
+            f"{len(refused)} faults in one message, the first of them: {first.reason.en}",
+        ),
         message.payload,
     )
 
@@ -213,16 +217,16 @@ def _open(message: Message) -> tuple[str, Iterator[Observation | Refused]]:
         return gateway, iter(())
     if len(message.payload) > MAX_PAYLOAD_BYTES:
         size = len(message.payload)
-        reason = (
-            f"报文 {size} 字节，上限 {MAX_PAYLOAD_BYTES}；请分批发送 · "
-            f"the message has {size} bytes, at most {MAX_PAYLOAD_BYTES} are taken; send it in parts"
+        reason = Words(
+            f"报文 {size} 字节，上限 {MAX_PAYLOAD_BYTES}；请分批发送",
+            f"the message has {size} bytes, at most {MAX_PAYLOAD_BYTES} are taken; send it in parts",
         )
         return gateway, iter((Refused("too_large", reason, message.payload),))
     decoder = DECODERS.get(kind)
     if decoder is None:
-        reason = (
-            f"主题 {message.topic[:128]} 不在约定之内；观测值发往 tongluo/v1/{{gw}}/readings · "
-            f"topic {message.topic[:128]} is not part of the contract; readings go to tongluo/v1/{{gw}}/readings"
+        reason = Words(
+            f"主题 {message.topic[:128]} 不在约定之内；观测值发往 tongluo/v1/{{gw}}/readings",
+            f"topic {message.topic[:128]} is not part of the contract; readings go to tongluo/v1/{{gw}}/readings",
         )
         return gateway, iter((Refused("unknown_topic", reason, message.payload),))
     return gateway, decoder(message.payload)
@@ -249,7 +253,7 @@ def _station(draft: Draft) -> Station:
 
 
 def _refuse(draft: Draft, code: str, zh: str, en: str) -> Refused:
-    return Refused(code, f"{zh} · {en}", draft.observation.raw)
+    return Refused(code, Words(zh, en), draft.observation.raw)
 
 
 def _span(delta: timedelta) -> str:

@@ -9,6 +9,7 @@ from services.ingest import pipeline
 from services.ingest.mqtt import Broker, Message, subscribe
 from tongluo import wire
 from tongluo.clock import Clock
+from tongluo.hazards import Words
 from tongluo.log.port import Entry, Log
 from tongluo.reading import Reading, Refusal
 from tongluo.region import County
@@ -67,7 +68,7 @@ class Ingest:
                     self._clock.observe(outcome.time)
                     entries.append(Entry(READINGS, outcome.site, wire.READING.encode(outcome), outcome.time))
                 else:
-                    logger.info("quarantined from %s: %s", outcome.gateway or "?", outcome.reason)
+                    logger.info("quarantined from %s: %s", outcome.gateway or "?", outcome.reason.en)
                     entries.append(
                         Entry(QUARANTINE, outcome.gateway, wire.REFUSAL.encode(outcome), outcome.received)
                     )
@@ -79,5 +80,8 @@ class Ingest:
         except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
             # A mistake of ours, but one message must never stand in the way of a county's readings.
             logger.exception("a message on %r could not be handled", message.topic[:200])
-            reason = f"程序无法处理此报文，请转告开发者 · the program cannot handle this message, tell its makers: {error!r}"
+            reason = Words(
+                f"程序无法处理此报文，请转告开发者：{error!r}",
+                f"the program cannot handle this message, tell its makers: {error!r}",
+            )
             return [pipeline.refusal(message, "", "unforeseen", reason, message.payload)]

@@ -33,10 +33,11 @@ BATCH_FINDINGS: Final = 100
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One transition: the alert before and after."""
+    """One transition: the alert before and after, and what is said about it."""
 
     before: Alert | None
     after: Alert
+    said: report.Said
 
     @property
     def level_from(self) -> Level | None:
@@ -64,18 +65,18 @@ class Desk:
                 findings.append(wire.FINDING.decode(entry.value))
             except WireError as error:
                 await quarantine.set_aside(connection, FINDINGS, entry, error)
-        steps = walk(await _current(connection, findings), findings)
+        steps = walk(await _current(connection, findings), findings, self._county())
         if not steps:
             return
-        now, county = wall_now(), self._county()
-        await _write_alerts(connection, steps, county)
-        await _write_reports(connection, steps, county, now)
-        await _write_deliveries(connection, steps, county, now)
+        now = wall_now()
+        await _write_alerts(connection, steps)
+        await _write_reports(connection, steps, now)
+        await _write_deliveries(connection, steps, now)
         noted = [changes.Change(step.after.id) for step in steps]
         await changes.note(connection, noted, now, also_ring=bells.OUTBOX)
 
 
-def walk(current: dict[tuple[str, str], Alert], findings: Iterable[Finding]) -> list[Step]:
+def walk(current: dict[tuple[str, str], Alert], findings: Iterable[Finding], county: County) -> list[Step]:
     """Apply findings in order to the alerts they are about; findings that change nothing leave no step."""
     alerts = dict(current)
     steps: list[Step] = []
@@ -84,7 +85,7 @@ def walk(current: dict[tuple[str, str], Alert], findings: Iterable[Finding]) -> 
         after = transition(before, finding)
         if after is not None:
             alerts[finding.hazard, finding.site] = after
-            steps.append(Step(before, after))
+            steps.append(Step(before, after, report.say(county, after)))
     return steps
 
 
@@ -102,17 +103,16 @@ async def _current(connection: AsyncConnection, findings: Sequence[Finding]) -> 
     rows = await connection.execute(
         _CURRENT, {"hazards": [hazard for hazard, _ in wanted_], "sites": [site for _, site in wanted_]}
     )
-    return {(row["hazard"], row["site"]): as_alert(row) for row in rows.mappings()}
+    return {(row["hazard"], row["site"]): _as_alert(row) for row in rows.mappings()}
 
 
-def as_alert(row: Any) -> Alert:
-    """An alert from its row."""
+def _as_alert(row: Any) -> Alert:
     return msgspec.convert({name: row[name] for name in Alert.__struct_fields__}, Alert)
 
 
-async def _write_alerts(connection: AsyncConnection, steps: Sequence[Step], county: County) -> None:
-    last = {step.after.id: step.after for step in steps}
-    rows = [_alert_row(alert, county) for _, alert in sorted(last.items())]
+async def _write_alerts(connection: AsyncConnection, steps: Sequence[Step]) -> None:
+    last = {step.after.id: step.said for step in steps}
+    rows = [_alert_row(last[alert]) for alert in sorted(last)]
     statement = upsert(tables.alert)
     moving = {
         name: statement.excluded[name]
@@ -121,16 +121,14 @@ async def _write_alerts(connection: AsyncConnection, steps: Sequence[Step], coun
     await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=moving), rows)
 
 
-def _alert_row(alert: Alert, county: County) -> dict[str, Any]:
-    row = msgspec.to_builtins(alert, builtin_types=(datetime,))
-    row["headline"] = msgspec.to_builtins(report.headline(alert, report.subject(county, alert.site)))
-    row["evidence"] = msgspec.to_builtins(alert.evidence)
+def _alert_row(said: report.Said) -> dict[str, Any]:
+    row = msgspec.to_builtins(said.alert, builtin_types=(datetime,))
+    row["headline"] = msgspec.to_builtins(said.headline)
+    row["evidence"] = msgspec.to_builtins(said.alert.evidence)
     return dict(row)
 
 
-async def _write_reports(
-    connection: AsyncConnection, steps: Sequence[Step], county: County, now: datetime
-) -> None:
+async def _write_reports(connection: AsyncConnection, steps: Sequence[Step], now: datetime) -> None:
     await connection.execute(
         insert(tables.report),
         [
@@ -142,9 +140,7 @@ async def _write_reports(
                 "level_from": step.level_from.value if step.level_from else None,
                 "level_to": step.after.level.value if step.after.level else None,
                 "evidence": msgspec.to_builtins(step.after.evidence),
-                "headline": msgspec.to_builtins(
-                    report.headline(step.after, report.subject(county, step.after.site))
-                ),
+                "headline": msgspec.to_builtins(step.said.headline),
                 "recorded": now,
             }
             for step in steps
@@ -152,20 +148,18 @@ async def _write_reports(
     )
 
 
-async def _write_deliveries(
-    connection: AsyncConnection, steps: Sequence[Step], county: County, now: datetime
-) -> None:
+async def _write_deliveries(connection: AsyncConnection, steps: Sequence[Step], now: datetime) -> None:
     subscriptions = await _subscriptions(connection)
     told = await _told(connection, {step.after.id for step in steps if step.after.state is not State.RAISED})
     rows: list[dict[str, Any]] = []
     for step in steps:
-        alert, about = step.after, report.subject(county, step.after.site)
-        said = report.body(alert, about)
+        alert, division = step.after, step.said.about.division
+        body = report.body(step.said)
         for subscription in subscriptions:
-            if not wanted(subscription, alert, about.division, known=(alert.id, subscription.id) in told):
+            if not wanted(subscription, alert, division, known=(alert.id, subscription.id) in told):
                 continue
             told.add((alert.id, subscription.id))
-            rows.append(_delivery_row(alert, subscription, said, now))
+            rows.append(_delivery_row(alert, subscription, body, now))
     if not rows:
         return
     await _supersede(connection, [row for row in rows if row["report_no"] > 1])
@@ -186,13 +180,13 @@ async def _supersede(connection: AsyncConnection, rows: Sequence[dict[str, Any]]
     )
 
 
-def _delivery_row(alert: Alert, subscription: Subscription, said: bytes, now: datetime) -> dict[str, Any]:
+def _delivery_row(alert: Alert, subscription: Subscription, body: bytes, now: datetime) -> dict[str, Any]:
     return {
         "id": delivery_id(alert, subscription.id),
         "subscription": subscription.id,
         "alert": alert.id,
         "report_no": alert.report_no,
-        "body": said,
+        "body": body,
         "state": "pending",
         "attempts": 0,
         "due": now,

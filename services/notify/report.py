@@ -33,12 +33,24 @@ class Subject(msgspec.Struct, frozen=True):
     township: str
     site: str
     division: str
-    latitude: float | None = None
-    longitude: float | None = None
 
     @property
     def where(self) -> str:
         return f"{self.township}{self.site.removeprefix(self.township)}"
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What one report says, found once and written in several places: to the alert, to the report, into the body."""
+
+    alert: Alert
+    about: Subject
+    headline: Words
+
+
+def say(county: County, alert: Alert) -> Said:
+    """What there is to say about an alert as it stands now."""
+    about = subject(county, alert.site)
+    return Said(alert, about, headline(alert, about))
 
 
 def subject(county: County, site_id: str) -> Subject:
@@ -48,7 +60,7 @@ def subject(county: County, site_id: str) -> Subject:
         return Subject(county.name, "", site_id, county.code)
     township = county.township_of(site)
     name = township.name if township is not None else ""
-    return Subject(county.name, name, site.name, site.division, site.latitude, site.longitude)
+    return Subject(county.name, name, site.name, site.division)
 
 
 def headline(alert: Alert, about: Subject) -> Words:
@@ -89,15 +101,16 @@ def kind(alert: Alert) -> str:
     return {State.RAISED: "alert.raised", State.CLEARED: "alert.cleared"}.get(alert.state, "alert.updated")
 
 
-def body(alert: Alert, about: Subject) -> bytes:
+def body(said: Said) -> bytes:
     """The webhook's body (contract: docs/contracts.md); `timestamp` is the event's own time."""
+    alert, about = said.alert, said.about
     level = alert.level or alert.peak
     return msgspec.json.encode(
         {
             "type": kind(alert),
             "timestamp": alert.updated,
             "data": {
-                "alert": public(alert, about),
+                "alert": _public(said),
                 "report": {"no": alert.report_no, "final": not alert.open},
                 "broadcast": {
                     "text": broadcast_text(alert, about),
@@ -110,9 +123,9 @@ def body(alert: Alert, about: Subject) -> bytes:
     )
 
 
-def public(alert: Alert, about: Subject) -> dict[str, Any]:
+def _public(said: Said) -> dict[str, Any]:
     """An alert as others see it."""
-    said = headline(alert, about)
+    alert, about = said.alert, said.about
     return {
         "id": alert.id,
         "hazard": alert.hazard,
@@ -127,7 +140,7 @@ def public(alert: Alert, about: Subject) -> dict[str, Any]:
         "state": alert.state,
         "onset": alert.onset,
         "updated": alert.updated,
-        "headline": said,
+        "headline": said.headline,
         "evidence": alert.evidence,
     }
 

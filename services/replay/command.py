@@ -180,8 +180,8 @@ async def _report(running: Running, recording: Recording, wish: Wish) -> None:
             for row in (
                 await connection.execute(
                     text(
-                        "SELECT a.id, a.onset, a.site, a.peak, a.level, a.updated, array_agg(r.transition || ' ' || "
-                        "coalesce(r.level_to, '') ORDER BY r.no) AS course, "
+                        "SELECT a.id, a.onset, a.site, a.peak, a.level, a.updated, "
+                        "array_agg(concat_ws(' ', r.transition, r.level_to) ORDER BY r.no) AS course, "
                         "(SELECT evidence FROM report w WHERE w.alert = a.id AND w.level_to = a.peak "
                         " ORDER BY w.no LIMIT 1) AS evidence "
                         "FROM alert a JOIN report r ON r.alert = a.id GROUP BY a.id ORDER BY a.onset"
@@ -208,7 +208,7 @@ def _json(alert: dict[str, Any]) -> dict[str, Any]:
         "onset": alert["onset"].isoformat(),
         "peak": alert["peak"],
         "cleared": alert["updated"].isoformat() if alert["level"] is None else None,
-        "course": [step.strip() for step in alert["course"]],
+        "course": alert["course"],
         "evidence": alert["evidence"],
     }
 
@@ -223,7 +223,7 @@ def _table(alerts: list[dict[str, Any]]) -> None:
         table.add_row(
             f"{alert['onset']:%Y-%m-%d %H:%M}",
             f"[bold {colours[alert['peak']]}]{alert['peak']}[/]",
-            " → ".join(step.strip() for step in alert["course"]),
+            " → ".join(alert["course"]),
             "  ".join(f"{window} {amount:.1f}" for window, amount in sums.items()),
             f"{alert['updated']:%Y-%m-%d %H:%M}" if alert["level"] is None else "still open",
         )

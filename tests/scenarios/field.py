@@ -1,5 +1,6 @@
 """The outside of a program under test: gauges that publish, a duty officer with curl's view of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,21 @@ async def publish(port: int, readings: Iterable[dict[str, Any]], gateway: str = 
             await client.publish(f"tongluo/v1/{gateway}/readings", msgspec.json.encode(reading), qos=1)
 
 
+async def publish_stubbornly(port: int, readings: list[dict[str, Any]], gateway: dict[str, str]) -> None:
+    """As a gateway does: QoS 1, and what is not acknowledged is sent again after a reconnect."""
+    waiting = list(readings)
+    async with asyncio.timeout(90):
+        while waiting:
+            try:
+                async with aiomqtt.Client("127.0.0.1", port, timeout=5) as client:
+                    while waiting:
+                        topic = f"tongluo/v1/{gateway[waiting[0]['station']]}/readings"
+                        await client.publish(topic, msgspec.json.encode(waiting[0]), qos=1)
+                        waiting.pop(0)
+            except aiomqtt.MqttError:
+                await asyncio.sleep(0.1)
+
+
 @asynccontextmanager
 async def officer(url: str) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(
@@ -53,6 +69,11 @@ async def alerts(api: httpx.AsyncClient) -> list[dict[str, Any]]:
     answer = await api.get("/alerts", params={"limit": 500})
     answer.raise_for_status()
     return list(answer.json()["items"])
+
+
+async def gateways(api: httpx.AsyncClient) -> dict[str, str]:
+    """The gateway that speaks for each station."""
+    return {s["id"]: s["gateway"] for s in (await api.get("/stations")).json()}
 
 
 async def history(api: httpx.AsyncClient, alert: str) -> list[str]:

@@ -46,7 +46,10 @@ async def test_each_bad_message_is_quarantined_and_the_pipeline_goes_on(anywhere
         for code, (topic, payload) in BAD.items():
             assert items[code]["size"] == len(payload)
             assert items[code]["topic"] == topic
-            assert " · " in items[code]["reason"]
+            reason = items[code]["reason"]
+            assert set(reason) == {"zh", "en"}
+            assert reason["en"].isascii()
+            assert not reason["zh"].isascii()
         [alert] = await alerts(api)
         assert alert["level"] == "orange"
         series = (await api.get("/stations/R-1/series", params={"metric": "rain"})).json()

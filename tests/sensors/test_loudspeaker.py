@@ -4,9 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
-import os
 import socket
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,9 +15,9 @@ import aiohttp
 import pytest
 from standardwebhooks import Webhook
 
+from tests.sensors.program import ends, program
 from tongluo.clock import wall_now
 
-ROOT = Path(__file__).parents[2]
 SECRET = "whsec_" + base64.b64encode(b"a secret for tests only, 32 byte").decode()
 TEXT = "青田县暴雨橙色预警:请黄垟乡峰山村村民立即转移。"
 
@@ -111,10 +109,8 @@ async def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         async with started(tmp_path, f"127.0.0.1:{holder.getsockname()[1]}") as process:
-            assert process.stderr is not None
-            async with asyncio.timeout(20):
-                said = (await process.stderr.read()).decode()
-                assert await process.wait() == 1
+            code, said = await ends(process)
+    assert code == 1
     assert said.count("\n") == 1
     assert "choose another with --listen" in said
 
@@ -122,10 +118,8 @@ async def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_é", "whsec_a"])
 async def test_a_secret_that_is_none_is_one_clear_line(tmp_path: Path, secret: str) -> None:
     async with started(tmp_path, "127.0.0.1:0", secret) as process:
-        assert process.stderr is not None
-        async with asyncio.timeout(20):
-            said = (await process.stderr.read()).decode()
-            assert await process.wait() == 1
+        code, said = await ends(process)
+    assert code == 1
     assert said.count("\n") == 1
     assert "--secret-file" in said
 
@@ -137,23 +131,11 @@ async def test_it_does_not_outlive_its_parent(speaker: Speaker) -> None:
         assert await speaker.process.wait() == 0
 
 
-@contextlib.asynccontextmanager
-async def started(
+def started(
     folder: Path, listen: str, secret: str = SECRET
-) -> AsyncIterator[asyncio.subprocess.Process]:
+) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
     (folder / "secret").write_text(secret + "\n", "utf-8")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sensors.loudspeaker", "--listen", listen,
-        "--secret-file", str(folder / "secret"), "--die-with-parent",
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    return program("sensors.loudspeaker", "--listen", listen, "--secret-file", str(folder / "secret"))
 
 
 def signed(id_: str, body: bytes) -> dict[str, str]:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -16,10 +15,9 @@ from aiomqtt import Client
 from iotcore import Broker
 
 from tests.sensors.ports import free_port
+from tests.sensors.program import ends, program
 from tongluo.clock import wall_now
 from tongluo.region import County
-
-ROOT = Path(__file__).parents[2]
 
 
 class Field:
@@ -62,26 +60,8 @@ async def watched(port: int) -> AsyncIterator[Field]:
         task.cancel()
 
 
-@contextlib.asynccontextmanager
-async def simulator(port: int, *more: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sensors.simulator", "--broker", f"127.0.0.1:{port}", "--die-with-parent", *more,
-        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def ends(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
-    """Exit code and what it said on stderr."""
-    assert process.stderr is not None
-    async with asyncio.timeout(20):
-        said = (await process.stderr.read()).decode()
-        return await process.wait(), said
+def simulator(port: int, *more: str) -> contextlib.AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    return program("sensors.simulator", "--broker", f"127.0.0.1:{port}", *more)
 
 
 async def test_a_run_tells_the_record_and_goes_on_live(mqtt_port: int, qingtian: County) -> None:

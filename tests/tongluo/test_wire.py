@@ -1,12 +1,22 @@
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from tongluo import wire
 from tongluo.errors import WireError
+from tongluo.hazards import Words
 from tongluo.reading import Quality, Reading, Refusal
 
 READING = Reading("R-1", "rain", datetime(2026, 7, 1, tzinfo=UTC), 0.5, "S-1", "G-1", Quality.OUT_OF_RANGE, 7)
+REFUSAL = Refusal(
+    "G-1",
+    "t",
+    datetime(2026, 7, 1, tzinfo=UTC),
+    "not_json",
+    Words("不是 JSON", "not JSON"),
+    bytes(range(256)),
+)
 
 
 def test_what_is_written_is_read() -> None:
@@ -14,14 +24,24 @@ def test_what_is_written_is_read() -> None:
 
 
 def test_any_bytes_survive_quarantine() -> None:
-    refusal = Refusal("G-1", "t", datetime(2026, 7, 1, tzinfo=UTC), "not_json", "warum", bytes(range(256)))
-    assert wire.REFUSAL.decode(wire.REFUSAL.encode(refusal)) == refusal
+    assert wire.REFUSAL.decode(wire.REFUSAL.encode(REFUSAL)) == REFUSAL
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("不是 JSON · not JSON", Words("不是 JSON", "not JSON")), ("not JSON", Words("not JSON", "not JSON"))],
+)
+def test_a_refusal_of_version_1_is_read(reason: str, words: Words) -> None:
+    fields = {**msgspec.to_builtins(REFUSAL), "reason": reason}
+    old = msgspec.json.encode({"v": 1, "d": fields})
+    assert wire.REFUSAL.decode(old) == msgspec.structs.replace(REFUSAL, reason=words)
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"v":1,"d":{}}', b"[1]", b"\xff"])
 def test_foreign_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(WireError):
-        wire.READING.decode(data)
+    for codec in (wire.READING, wire.REFUSAL):
+        with pytest.raises(WireError):
+            codec.decode(data)
 
 
 def test_a_newer_version_is_named() -> None:

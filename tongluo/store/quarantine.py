@@ -4,13 +4,16 @@ import hashlib
 import logging
 from typing import Final
 
-from sqlalchemy import text
+import msgspec
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tongluo.clock import wall_now
 from tongluo.errors import WireError
+from tongluo.hazards import Words
 from tongluo.log.port import Stored
-from tongluo.reading import Refusal, storable
+from tongluo.reading import Refusal, storable, storable_words
 from tongluo.topics import Topic
 
 logger = logging.getLogger(__name__)
@@ -21,7 +24,7 @@ _KEEP: Final = text(
     "VALUES (:id, :gateway, :topic, :code, :reason, :payload, 1, :received, :received) "
     "ON CONFLICT (id) DO UPDATE SET times = q.times + 1, reason = excluded.reason, "
     "  last_seen = greatest(q.last_seen, excluded.last_seen)"
-)
+).bindparams(bindparam("reason", type_=JSONB))
 
 
 async def keep(connection: AsyncConnection, refusal: Refusal) -> None:
@@ -33,7 +36,7 @@ async def keep(connection: AsyncConnection, refusal: Refusal) -> None:
             "gateway": storable(refusal.gateway),
             "topic": storable(refusal.topic),
             "code": refusal.code,
-            "reason": storable(refusal.reason),
+            "reason": msgspec.to_builtins(storable_words(refusal.reason)),
             "payload": refusal.payload,
             "received": refusal.received,
         },
@@ -43,7 +46,10 @@ async def keep(connection: AsyncConnection, refusal: Refusal) -> None:
 async def set_aside(connection: AsyncConnection, topic: Topic, entry: Stored, error: WireError) -> None:
     """An entry of the log that is not what its topic says must not stop what comes after it."""
     logger.error("entry %d of %s/%d is set aside: %s", entry.offset, topic.name, entry.partition, error)
-    reason = f"日志 {topic.name} 中的条目无法读取：{error} · an entry of log topic {topic.name} cannot be read: {error}"
+    reason = Words(
+        f"日志 {topic.name} 中的条目无法读取：{error}",
+        f"an entry of log topic {topic.name} cannot be read: {error}",
+    )
     await keep(connection, Refusal("", topic.name, wall_now(), "unreadable_entry", reason, entry.value))
 
 

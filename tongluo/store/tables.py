@@ -73,7 +73,7 @@ quarantine = Table(
     Column("gateway", Text, nullable=False),
     Column("topic", Text, nullable=False),
     Column("code", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", JSONB, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("times", BigInteger, nullable=False),
     _time("received"),

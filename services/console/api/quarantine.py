@@ -19,7 +19,7 @@ async def quarantine(
     code: str | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:
-    """Newest first; `head` is the beginning of the payload as text."""
+    """Newest first; `reason` is `{zh, en}`, `head` the beginning of the payload as text."""
     async with room.engine.connect() as connection:
         rows = await connection.execute(
             text(

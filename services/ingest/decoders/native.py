@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from services.ingest.observation import Observation, Refused
+from tongluo.hazards import Words
 
 MAX_READINGS: Final = 10_000
 
@@ -40,8 +41,10 @@ def decode(payload: bytes) -> Iterator[Observation | Refused]:
     if len(items) > MAX_READINGS:
         yield Refused(
             "too_many_readings",
-            f"一条报文含 {len(items)} 个观测值，上限 {MAX_READINGS}；请分批发送 · "
-            f"{len(items)} readings in one message, at most {MAX_READINGS}; send them in several",
+            Words(
+                f"一条报文含 {len(items)} 个观测值，上限 {MAX_READINGS}；请分批发送",
+                f"{len(items)} readings in one message, at most {MAX_READINGS}; send them in several",
+            ),
             payload,
         )
         return
@@ -68,21 +71,33 @@ def explain(item: bytes) -> Refused:
         value = json.loads(item)
     except (ValueError, RecursionError) as error:
         where = f" ({error})" if isinstance(error, json.JSONDecodeError) else ""
-        return Refused("not_json", f"报文不是有效的 JSON{where} · the message is not valid JSON{where}", item)
+        return Refused(
+            "not_json",
+            Words(f"报文不是有效的 JSON{where}", f"the message is not valid JSON{where}"),
+            item,
+        )
     if not isinstance(value, dict):
         return Refused(
             "not_a_reading",
-            f"应为观测值对象，得到的是{_KINDS_ZH[type(value)]} · expected a reading object, got {_KINDS[type(value)]}",
+            Words(
+                f"应为观测值对象，得到的是{_KINDS_ZH[type(value)]}",
+                f"expected a reading object, got {_KINDS[type(value)]}",
+            ),
             item,
         )
     faults = [fault for fault in (_fault(name, value) for name in _EXPECTED) if fault is not None]
     if not faults:
-        faults = [("wrong_type", "无法读作观测值", "cannot be read as a reading")]
+        faults = [("wrong_type", Words("无法读作观测值", "cannot be read as a reading"))]
     code = faults[0][0]
-    return Refused(code, "；".join(f[1] for f in faults) + " · " + "; ".join(f[2] for f in faults), item)
+    reasons = [reason for _, reason in faults]
+    return Refused(
+        code,
+        Words("；".join(reason.zh for reason in reasons), "; ".join(reason.en for reason in reasons)),
+        item,
+    )
 
 
-_Fault = tuple[str, str, str]
+_Fault = tuple[str, Words]
 
 _KINDS: Final = {
     dict: "an object", list: "an array", str: "text", int: "a number", float: "a number", bool: "true/false",
@@ -112,21 +127,21 @@ def _fault(name: str, reading: dict[str, Any]) -> _Fault | None:
             return None
         return (
             "missing_field",
-            f"缺少字段 {name}（{expected_zh}）",
-            f"{name} is missing: {expected} is needed",
+            Words(f"缺少字段 {name}（{expected_zh}）", f"{name} is missing: {expected} is needed"),
         )
     value = reading[name]
     if value is None and name in ("seq", "unit"):
         return None
     if name == "value" and isinstance(value, float) and not math.isfinite(value):
-        return "not_finite", f"value 为 {value}，不是有限数值", f"value is {value}, not a finite number"
+        return "not_finite", Words(
+            f"value 为 {value}，不是有限数值", f"value is {value}, not a finite number"
+        )
     if _fits(name, value):
         return None
     got = _shown(value)
     return (
         "wrong_time" if name == "time" else "wrong_type",
-        f"字段 {name} 应为{expected_zh}，得到 {got}",
-        f"{name} must be {expected}, got {got}",
+        Words(f"字段 {name} 应为{expected_zh}，得到 {got}", f"{name} must be {expected}, got {got}"),
     )
 
 

@@ -11,7 +11,8 @@ from tongluo.alert import Alert, transition
 from tongluo.finding import Criterion, Evidence, Finding, Level
 
 NOON = datetime(2026, 7, 1, 4, 5, tzinfo=UTC)
-ABOUT = report.subject(testing.county(), "S-1")
+COUNTY = testing.county()
+ABOUT = report.subject(COUNTY, "S-1")
 
 
 def raised(level: Level, mm: float = 62.0) -> Alert:
@@ -62,7 +63,7 @@ def test_the_loudspeaker_speaks_beijing_time_and_plain_words() -> None:
 
 @pytest.mark.parametrize(("level", "repeat", "priority"), [(Level.RED, 5, 1), (Level.BLUE, 1, 4)])
 def test_the_body_carries_what_a_broadcast_system_needs(level: Level, repeat: int, priority: int) -> None:
-    body = msgspec.json.decode(report.body(raised(level), ABOUT))
+    body = msgspec.json.decode(report.body(report.say(COUNTY, raised(level))))
     assert body["type"] == "alert.raised"
     assert body["timestamp"] == "2026-07-01T04:05:00Z"
     assert body["data"]["report"] == {"no": 1, "final": False}
@@ -70,15 +71,18 @@ def test_the_body_carries_what_a_broadcast_system_needs(level: Level, repeat: in
     assert body["data"]["broadcast"]["priority"] == priority
     assert body["data"]["broadcast"]["areas"] == ["331121101001"]
     assert body["data"]["alert"]["level"] == level.value
-    assert len(report.body(raised(level), ABOUT)) < 20_000  # Standard Webhooks asks for small bodies
+    assert body["data"]["alert"]["headline"] == msgspec.to_builtins(report.headline(raised(level), ABOUT))
+    assert (
+        len(report.body(report.say(COUNTY, raised(level)))) < 20_000
+    )  # Standard Webhooks asks for small bodies
 
 
 def test_the_last_report_says_that_it_is_the_last() -> None:
-    body = msgspec.json.decode(report.body(then(raised(Level.RED), None), ABOUT))
+    body = msgspec.json.decode(report.body(report.say(COUNTY, then(raised(Level.RED), None))))
     assert body["data"]["report"] == {"no": 2, "final": True}
     assert body["data"]["alert"]["level"] is None
     assert body["data"]["broadcast"]["priority"] == 1
 
 
 def test_a_site_no_longer_registered_is_named_by_its_id() -> None:
-    assert report.subject(testing.county(), "GONE").where == "GONE"
+    assert report.subject(COUNTY, "GONE").where == "GONE"

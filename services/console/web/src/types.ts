@@ -189,7 +189,7 @@ export interface Quarantined {
   gateway: string
   topic: string
   code: string
-  reason: string | Text
+  reason: Text
   size: number
   head: string
 }

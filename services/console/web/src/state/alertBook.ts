@@ -14,7 +14,8 @@ export function useAlertBook() {
   const older = ref<string | null>(null)
   /** The newest change, for screen readers and the gong. */
   const newest = shallowRef<Alert | null>(null)
-  let heardWhileLoading: Alert[] = []
+  /** What the stream tells while a load is under way, one list for each: the reply may be older. */
+  const heardWhileLoading = new Set<Alert[]>()
 
   const all = computed(() => [...byId.value.values()].sort(byUrgency))
   const open = computed(() => all.value.filter(isOpen))
@@ -28,11 +29,16 @@ export function useAlertBook() {
   }
 
   async function load(): Promise<void> {
-    heardWhileLoading = []
-    const [opened, recent] = await Promise.all([allOpenAlerts(), api.alerts('all')])
-    older.value = recent.next
-    // Replaced, not merged: an alert that cleared during an outage must not linger as open.
-    put([...recent.items, ...opened, ...heardWhileLoading], new Map())
+    const heard: Alert[] = []
+    heardWhileLoading.add(heard)
+    try {
+      const [opened, recent] = await Promise.all([allOpenAlerts(), api.alerts('all')])
+      older.value = recent.next
+      // Replaced, not merged: an alert that cleared during an outage must not linger as open.
+      put([...recent.items, ...opened, ...heard], new Map())
+    } finally {
+      heardWhileLoading.delete(heard)
+    }
   }
 
   async function loadOlder(): Promise<void> {
@@ -42,7 +48,7 @@ export function useAlertBook() {
   }
 
   function hear(alert: Alert): void {
-    heardWhileLoading.push(alert)
+    for (const heard of heardWhileLoading) heard.push(alert)
     const known = byId.value.get(alert.id)
     put([alert])
     if (known && !isLater(alert, known)) return

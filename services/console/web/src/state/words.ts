@@ -20,8 +20,7 @@ export function useWords() {
     t,
     language,
     value,
-    pick: (text: Text | string) =>
-      typeof text === 'string' ? text : language.value === 'en' ? text.en : text.zh,
+    pick: (text: Text) => (language.value === 'en' ? text.en : text.zh),
     metric: (name: string) => {
       const known = county.value?.metrics[name]
       return known ? (language.value === 'en' ? known.en : known.zh) : name
