@@ -4,7 +4,7 @@ BIN := .venv/bin
 PAGE := services/console/web
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev web demo doctor check test screenshot bench bench-latency clean
+.PHONY: help install install-dev web demo doctor stack stack-stop check test screenshot bench bench-latency clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,12 @@ demo: install web  ## The whole way on this machine: gauge to loudspeaker (DEMO_
 doctor: install  ## Look at every outside part
 	@$(BIN)/tongluo doctor
 
+stack: install-dev  ## The real servers on loopback: Mosquitto, PostgreSQL, Apache Kafka; prints their addresses
+	@$(BIN)/python -m deploy.stack up
+
+stack-stop:  ## Stop them; their data stays
+	@$(BIN)/python -m deploy.stack stop
+
 check: install-dev  ## Style, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -31,7 +37,7 @@ check: install-dev  ## Style, types, import contracts
 	$(BIN)/lint-imports
 	@deploy/bootstrap page-check
 
-test: install-dev web  ## Every test, against real servers
+test: install-dev web  ## Every test, against real servers (starts the stack, and stops it if it was not running)
 	$(BIN)/pytest
 
 screenshot: install-dev web  ## The picture of the README, taken by the browser test

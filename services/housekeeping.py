@@ -19,12 +19,15 @@ Trim = Callable[[Mapping[Topic, Mapping[int, int]]], Awaitable[int]]
 
 async def trimming(trim: Trim, engine: AsyncEngine, pulse: Pulse) -> None:
     """Trim the log once an hour, behind the consumers that keep their place in the store."""
+    taken: Mapping[Topic, Mapping[int, int]] = {}
     while True:
         pulse.beat()
+        # By the places of an hour ago: the newest commits of the store may still be on their way to its disk, and a
+        # crash would ask for their entries again.
+        pulse.count("trimmed", await trim(taken))
         taken = {
             READINGS: await positions(engine, recorder.GROUP, READINGS),
             QUARANTINE: await positions(engine, recorder.GROUP, QUARANTINE),
             FINDINGS: await positions(engine, desk.GROUP, FINDINGS),
         }
-        pulse.count("trimmed", await trim(taken))
         await asyncio.sleep(EVERY_S)
