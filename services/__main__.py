@@ -1,4 +1,4 @@
-"""The command line: `tongluo run | demo | replay | doctor | password | version`."""
+"""The command line: `tongluo run | demo | replay | doctor | password | migrate | version`."""
 
 import argparse
 import asyncio
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "doctor", "look at every outside part and say what to mend")
     password = _command(commands, "password", "set a new generated password for an account")
     password.add_argument("account", nargs="?", default="admin")
+    _add_migrate(commands)
     commands.add_parser("version", help="print the version")
     return parser
 
@@ -85,6 +86,22 @@ def _add_replay(commands: Any) -> None:
         "--stay", action="store_true", help="keep the private instance's page open until Ctrl-C"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per alert")
+
+
+def _add_migrate(commands: Any) -> None:
+    parser = _command(commands, "migrate", "move a stopped embedded installation to the real servers")
+    parser.description = (
+        "Copy the data, the event log with its places and states, and the settings of an embedded installation to "
+        "PostgreSQL or TimescaleDB, Apache Kafka and an MQTT broker. The old installation stays as it is; a move that "
+        "fails leaves nothing behind."
+    )
+    parser.add_argument("--store", required=True, metavar="DSN", help="an empty database to move to")
+    parser.add_argument("--log", required=True, metavar="kafka://…", help="the cluster to move the event log to")
+    parser.add_argument("--mqtt", required=True, metavar="mqtt://…", help="the broker gateways will connect to")
+    parser.add_argument("--replication", type=int, default=1, help="replicas of each topic (default: 1)")
+    parser.add_argument(
+        "--write", type=Path, required=True, metavar="FILE.toml", help="the new settings, for --config"
+    )
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:
@@ -199,6 +216,18 @@ async def _doctor(arguments: argparse.Namespace) -> int:
     return FAILED if ill else OK
 
 
+async def _migrate(arguments: argparse.Namespace) -> int:
+    from services.moving.command import Wish, move
+
+    wish = Wish(
+        arguments.store, arguments.log, arguments.mqtt, arguments.write, max(1, arguments.replication)
+    )
+    rows = await move(_settings(arguments), wish, lambda words: print(words, file=sys.stderr))  # noqa: T201
+    print(f"moved {rows['reading']} readings, {rows['alert']} alerts, {rows['delivery']} deliveries")  # noqa: T201
+    print(f"start with: tongluo run --config {arguments.write}; gateways connect to the new broker")  # noqa: T201
+    return OK
+
+
 async def _password(arguments: argparse.Namespace) -> int:
     from services.passwords import new_password
 
@@ -220,6 +249,7 @@ _COMMANDS = {
     "replay": _replay,
     "doctor": _doctor,
     "password": _password,
+    "migrate": _migrate,
 }
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import time
 from tongluo.postgres import Connection, lock_number
 
 # The lock every member holds in shared mode, beside the partitions' numbers from 0 on.
-_PRESENCE = 0x7FFF_FFFF
+PRESENCE = 0x7FFF_FFFF
 
 
 class Membership:
@@ -28,7 +28,7 @@ class Membership:
 
     async def enter(self) -> None:
         """Be counted from now on."""
-        await self._connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", (self._lock, _PRESENCE))
+        await self._connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", (self._lock, PRESENCE))
 
     async def look(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """(gained, lost) partitions since the last look; at most once a second, as it costs a query."""
@@ -56,7 +56,7 @@ class Membership:
             "  AND beat < clock_timestamp() - make_interval(secs => %s) RETURNING backend_pid) "
             "SELECT pg_terminate_backend(l.pid) FROM gone JOIN pg_locks l ON l.pid = gone.backend_pid "
             "WHERE l.locktype = 'advisory' AND l.classid = %s AND l.objid = %s",
-            (self._lock, self._session_s, self._lock, _PRESENCE),
+            (self._lock, self._session_s, self._lock, PRESENCE),
         )
 
     async def _fair_share(self) -> int:
@@ -64,7 +64,7 @@ class Membership:
         cursor = await self._connection.execute(
             "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %s AND objid = %s "
             "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY pid",
-            (self._lock, _PRESENCE),
+            (self._lock, PRESENCE),
         )
         pids = [pid for (pid,) in await cursor.fetchall()]
         each, rest = divmod(self._partitions, len(pids))
