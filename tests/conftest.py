@@ -17,6 +17,7 @@ from services.embedded.broker import EmbeddedBroker, broker
 from services.embedded.ports import free_port
 from services.embedded.postgres import postgres
 from services.settings import Settings
+from tests import timescale
 from tongluo import testing
 from tongluo.log.postgres import PostgresLog, open_log
 from tongluo.postgres import Listener
@@ -41,6 +42,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if marker in item.keywords:
                 item.add_marker(skip)
+    if (missing := timescale.missing()) and "timescale" not in required:
+        for item in items:
+            if "timescale" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=missing))
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +71,13 @@ def dsn(server: str, template: str) -> str:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
     return server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def timescale_server() -> Iterator[str]:
+    """The DSN of a TimescaleDB for the whole session: one database, one connection at a time."""
+    with timescale.server() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
