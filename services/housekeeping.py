@@ -48,5 +48,5 @@ async def keeping(engine: AsyncEngine, layout: Layout, keep: timedelta | None, p
             drop = upkeep.drop_before if layout is Layout.HYPERTABLE else partitions.drop_before
             pulse.count("dropped", await drop(engine, now - keep))
         if layout is Layout.HYPERTABLE:
-            pulse.count("overdue jobs run", await upkeep.run_overdue(engine))
+            pulse.count("chunks compressed", await upkeep.compress(engine, now))
         await asyncio.sleep(EVERY_S)

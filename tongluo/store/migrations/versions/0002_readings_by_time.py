@@ -1,6 +1,7 @@
 """Readings lie by time: a TimescaleDB hypertable with its aggregates, or monthly partitions on plain PostgreSQL.
 
-Rows that are there are kept, both ways. What TimescaleDB keeps is reached as table `reading` all the same.
+Rows that are there are kept, both ways. Here is how they lie; the housekeeping role refreshes, compresses and drops
+(tongluo/store/upkeep.py) and no policy of TimescaleDB's does: docs/decisions/0010-readings-by-time.md.
 """
 
 from typing import Any
@@ -77,20 +78,16 @@ def _hypertable() -> None:
         "SELECT create_hypertable('reading', 'time', chunk_time_interval => interval '7 days', "
         "create_default_indexes => false, migrate_data => true)"
     )
-    _columnstore("TABLE reading", "time", "reading", "14 days")
+    _columnstore("TABLE reading", "time")
 
 
 def _aggregates() -> None:
-    """Good readings by five minutes, hour and day, each made from the one before.
-
-    None is filled here and none refreshes itself: a refresh of only part of the past would hide the rest. Until the
-    housekeeping role has refreshed them they answer from the readings.
-    """
+    """Good readings by five minutes, hour and day, each made from the one before; empty, they ask the readings."""
     _aggregate("reading_5m", "5 minutes", "reading WHERE quality = 'good'", "time", "value", "count(*)")
     _aggregate("reading_1h", "1 hour", "reading_5m", "bucket", None, "sum(count)::bigint")
     _aggregate("reading_1d", "1 day", "reading_1h", "bucket", None, "sum(count)::bigint")
-    _columnstore("MATERIALIZED VIEW reading_5m", "bucket", "reading_5m", "110 days")
-    _columnstore("MATERIALIZED VIEW reading_1h", "bucket", "reading_1h", "110 days")
+    _columnstore("MATERIALIZED VIEW reading_5m", "bucket")
+    _columnstore("MATERIALIZED VIEW reading_1h", "bucket")
 
 
 def _aggregate(name: str, width: str, source: str, time: str, value: str | None, count: str) -> None:
@@ -102,13 +99,12 @@ def _aggregate(name: str, width: str, source: str, time: str, value: str | None,
     )
 
 
-def _columnstore(what: str, time: str, name: str, after: str) -> None:
-    """A page's chart asks for one metric of one station over time: so it lies on disk, once late ones have come."""
+def _columnstore(what: str, time: str) -> None:
+    """A chart asks for one metric of one station over time: so it lies on disk when a chunk is compressed."""
     op.execute(
         f"ALTER {what} SET (timescaledb.compress, timescaledb.compress_segmentby = 'station, metric', "
         f"timescaledb.compress_orderby = '{time}')"
     )
-    op.execute(f"SELECT add_compression_policy('{name}', interval '{after}')")
 
 
 def _partitions() -> None:
