@@ -49,4 +49,5 @@ async def keeping(engine: AsyncEngine, layout: Layout, keep: timedelta | None, p
             pulse.count("dropped", await drop(engine, now - keep))
         if layout is Layout.HYPERTABLE:
             pulse.count("chunks compressed", await upkeep.compress(engine, now))
+        pulse.count("passes", 1)
         await asyncio.sleep(EVERY_S)
