@@ -44,11 +44,16 @@ async def ensure(connection: AsyncConnection, engine: AsyncEngine, times: Iterab
     be dropped by another process at any time.
     """
     for month in sorted(await _missing(connection, {month_of(time) for time in times})):
-        async with engine.begin() as own:
-            # Two that make the same month at once would otherwise meet in the catalogue's unique index.
-            await own.execute(_LOCK)
-            if await _missing(own, {month}):
-                await _make(own, month)
+        await make(engine, month)
+
+
+async def make(engine: AsyncEngine, month: datetime) -> None:
+    """Make a month, unless another process has just done so."""
+    async with engine.begin() as connection:
+        # Two that make the same month at once would otherwise meet in the catalogue's unique index.
+        await connection.execute(_LOCK)
+        if await _missing(connection, {month}):
+            await _attach(connection, month)
 
 
 async def _missing(connection: AsyncConnection, months: set[datetime]) -> set[datetime]:
@@ -60,7 +65,7 @@ async def _missing(connection: AsyncConnection, months: set[datetime]) -> set[da
     return {by_name[name] for name in found}
 
 
-async def _make(connection: AsyncConnection, month: datetime) -> None:
+async def _attach(connection: AsyncConnection, month: datetime) -> None:
     """Attached rather than created in place: that would lock out everybody who reads or records."""
     name = name_of(month)
     await connection.execute(text(f"CREATE TABLE {name} (LIKE reading INCLUDING ALL)"))

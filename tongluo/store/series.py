@@ -118,15 +118,15 @@ async def bucketed(connection: AsyncConnection, span: Span, width: timedelta, ch
     """Good readings by bucket, as `plan` has chosen; a bucket that reaches over the span's edge holds only its part."""
     given = {**vars(span), "width": width, "origin": ORIGIN}
     if chosen.source is Source.READINGS:
-        sql = _FROM_READINGS.format(after=":begin", until=":end")
+        parts = [_FROM_READINGS.format(after=":begin", until=":end")]
     else:
         given |= {"first": chosen.first, "last": chosen.last}
-        sql = " UNION ALL ".join(
-            (
-                _FROM_READINGS.format(after=":begin", until=":first"),
-                _FROM_AGGREGATE.format(source=chosen.source.value),
-                _FROM_READINGS.format(after=":last", until=":end"),
-            )
-        )
+        parts = [_FROM_AGGREGATE.format(source=chosen.source.value)]
+        # Planning what is empty would cost more than the aggregate itself.
+        if span.begin < chosen.first:
+            parts.append(_FROM_READINGS.format(after=":begin", until=":first"))
+        if chosen.last < span.end:
+            parts.append(_FROM_READINGS.format(after=":last", until=":end"))
+    sql = " UNION ALL ".join(parts)
     rows = await connection.execute(text(f"{sql} ORDER BY start"), given)
     return [Bucket(row.start, row.total, int(row.number)) for row in rows]
