@@ -22,6 +22,7 @@ from tests import timescale
 from tests.conftest import TOKEN
 from tongluo import testing, wire
 from tongluo.clock import EventClock, wall_now
+from tongluo.errors import MissingPartError
 from tongluo.log.port import Stored
 from tongluo.postgres import Listener
 from tongluo.reading import Quality, Reading
@@ -113,6 +114,23 @@ def test_readings_survive_the_way_there_and_back(timescale_server: str) -> None:
         assert connection.scalar(text("SELECT kind FROM change")) == "alert"
         assert connection.scalar(text("SELECT count(*) FROM timescaledb_information.hypertables")) == 0
     engine.dispose()
+
+
+def test_a_server_that_forbids_it_is_told_of_with_the_mend() -> None:
+    # A server of its own: the extension, once there, cannot be taken out of this one.
+    with timescale.server() as dsn:
+        engine = create_engine(sqlalchemy_url(dsn))
+        with engine.connect() as connection:
+            command.upgrade(alembic_config(connection), "0001")
+            connection.execute(text("CREATE ROLE guest"))
+            connection.execute(text("GRANT ALL ON SCHEMA public TO guest"))
+            connection.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA public TO guest"))
+            connection.execute(text("ALTER TABLE change OWNER TO guest"))
+            connection.execute(text("SET ROLE guest"))
+            connection.commit()
+            with pytest.raises(MissingPartError, match=r"CREATE EXTENSION timescaledb .* 'off'"):
+                command.upgrade(alembic_config(connection), "head")
+        engine.dispose()
 
 
 def test_a_database_may_decline(timescale_server: str) -> None:
