@@ -4,7 +4,7 @@ BIN := .venv/bin
 PAGE := services/console/web
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev web demo doctor stack stack-stop check test screenshot bench bench-latency clean
+.PHONY: help install install-dev web timescale demo doctor stack stack-stop check test screenshot bench bench-latency bench-store clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,6 +17,9 @@ install-dev:  ## The same with the tools of check and test
 
 web:  ## The page, built only when its sources changed
 	@deploy/bootstrap page
+
+timescale:  ## A TimescaleDB for tests and benchmark, in WebAssembly
+	@deploy/bootstrap timescale
 
 demo: install web  ## The whole way on this machine: gauge to loudspeaker (DEMO_FOR=60s ends by itself)
 	@exec $(BIN)/tongluo demo
@@ -37,16 +40,19 @@ check: install-dev  ## Style, types, import contracts
 	$(BIN)/lint-imports
 	@deploy/bootstrap page-check
 
-test: install-dev web  ## Every test, against real servers (starts the stack, and stops it if it was not running)
+test: install-dev web timescale  ## Every test, against real servers (starts the stack, and stops it if it was not running)
 	$(BIN)/pytest
 
 screenshot: install-dev web  ## The picture of the README, taken by the browser test
 	SCREENSHOT=docs/images/duty-room.png $(BIN)/pytest -q tests/browser -k without_a_reload
 
-bench: bench-latency  ## Every benchmark
+bench: bench-latency bench-store  ## Every benchmark
 
 bench-latency: install-dev web  ## From MQTT publish to webhook receipt
 	$(BIN)/python -m benchmarks.latency
 
+bench-store: install-dev timescale  ## Bytes per reading and a chart of 30 days, with TimescaleDB and without
+	$(BIN)/python -m benchmarks.store
+
 clean:  ## Remove what was built; data/ stays
-	rm -rf .venv .tools build $(PAGE)/dist $(PAGE)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .tools build $(PAGE)/dist $(PAGE)/node_modules tests/timescale/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

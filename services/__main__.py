@@ -96,8 +96,12 @@ def _add_migrate(commands: Any) -> None:
         "fails leaves nothing behind."
     )
     parser.add_argument("--store", required=True, metavar="DSN", help="an empty database to move to")
-    parser.add_argument("--log", required=True, metavar="kafka://…", help="the cluster to move the event log to")
-    parser.add_argument("--mqtt", required=True, metavar="mqtt://…", help="the broker gateways will connect to")
+    parser.add_argument(
+        "--log", required=True, metavar="kafka://…", help="the cluster to move the event log to"
+    )
+    parser.add_argument(
+        "--mqtt", required=True, metavar="mqtt://…", help="the broker gateways will connect to"
+    )
     parser.add_argument("--replication", type=int, default=1, help="replicas of each topic (default: 1)")
     parser.add_argument(
         "--write", type=Path, required=True, metavar="FILE.toml", help="the new settings, for --config"

@@ -27,7 +27,7 @@ from services.embedded.broker import EmbeddedBroker, broker
 from services.embedded.folder import prepare_folder, sole_user
 from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
-from services.housekeeping import trimming
+from services.housekeeping import keeping, trimming
 from services.ingest import recorder
 from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
@@ -46,6 +46,7 @@ from tongluo.log.postgres import open_log
 from tongluo.postgres import Listener
 from tongluo.region import County
 from tongluo.store.engine import open_store
+from tongluo.store.layout import Layout, layout_of
 from tongluo.store.migrate import migrate
 from tongluo.store.registry import register, registered
 from tongluo.supervise import Pulse, Supervisor
@@ -83,6 +84,7 @@ class Parts:
     database: Database
     log: Log
     engine: AsyncEngine
+    layout: Layout
     # For roles whose work would be done again, the same, after a crash of the database.
     relaxed: AsyncEngine
     listener: Listener
@@ -139,6 +141,7 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                         database,
                         log,
                         engine,
+                        await layout_of(engine),
                         relaxed,
                         listener,
                         log_listener,
@@ -221,9 +224,11 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
         ingest = Ingest(parts.field.broker, log, parts.described, parts.clock, limits)
         supervisor.add("ingest", ingest.run)
     if Role.RECORD in roles:
-        supervisor.add("record readings", recorder.readings(log, parts.relaxed).run)
+        supervisor.add("record readings", recorder.readings(log, parts.relaxed, parts.layout).run)
         supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)
         supervisor.add("trim log", lambda pulse: trimming(log.trim, engine, pulse))
+        keep = None if parts.settings.clock is ClockKind.EVENT else parts.settings.keep_readings
+        supervisor.add("keep readings", lambda pulse: keeping(engine, parts.layout, keep, pulse))
     if Role.RULES in roles:
         supervisor.add("rules", Rules(log, parts.rules).run)
     if Role.NOTIFY in roles:
@@ -247,6 +252,7 @@ def _add_console(supervisor: Supervisor, parts: Parts, page_socket: socket.socke
         readiness=supervisor.readiness,
         admin_token=settings.admin_token,
         hub=hub,
+        layout=parts.layout,
     )
     server = Server(build(room), hub, page_socket)
     supervisor.add("hub", hub.run)

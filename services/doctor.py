@@ -23,6 +23,10 @@ from tongluo.errors import TongluoError
 from tongluo.postgres import connect
 
 LEAST_FREE_BYTES: Final = 1_000_000_000
+_ABOUT_STORE: Final = (
+    "SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'), "
+    "(SELECT relkind::text FROM pg_class WHERE oid = to_regclass('reading'))"
+)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -113,12 +117,23 @@ async def _store(settings: Settings) -> Verdict:
         case PostgresDsn(dsn):
             try:
                 async with await connect(dsn) as connection:
-                    row = await (await connection.execute("SHOW server_version")).fetchone()
+                    row = await (await connection.execute(_ABOUT_STORE)).fetchone()
             except psycopg.Error as error:
                 return Verdict(
                     "PostgreSQL", False, f"not reachable ({error}): start it, or correct TONGLUO_STORE"
                 )
-            return Verdict("PostgreSQL", True, f"version {row[0] if row else '?'}")
+            version, timescaledb, kind = row or ("?", None, None)
+            return Verdict("PostgreSQL", True, f"version {version}, {_readings_lie(timescaledb, kind)}")
+
+
+def _readings_lie(timescaledb: str | None, kind: str | None) -> str:
+    match kind:
+        case "p":
+            return "readings in monthly partitions, without TimescaleDB"
+        case None:
+            return "no tables of ours yet"
+        case _:
+            return f"readings in a hypertable of TimescaleDB {timescaledb}, with aggregates"
 
 
 async def _mqtt(settings: Settings) -> Verdict:

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest import recorder
 from services.notify import desk
+from tongluo.clock import wall_now
+from tongluo.store import partitions, upkeep
+from tongluo.store.layout import Layout
 from tongluo.store.positions import positions
 from tongluo.supervise import Pulse
 from tongluo.topics import FINDINGS, QUARANTINE, READINGS, Topic
@@ -30,4 +34,23 @@ async def trimming(trim: Trim, engine: AsyncEngine, pulse: Pulse) -> None:
             QUARANTINE: await positions(engine, recorder.GROUP, QUARANTINE),
             FINDINGS: await positions(engine, desk.GROUP, FINDINGS),
         }
+        await asyncio.sleep(EVERY_S)
+
+
+async def keeping(engine: AsyncEngine, layout: Layout, keep: timedelta | None, pulse: Pulse) -> None:
+    """Once an hour drop the readings that are older than `keep` (None: none is), and with TimescaleDB keep house.
+
+    Aggregates are brought up to date first: they outlive the readings they were made from.
+    """
+    while True:
+        pulse.beat()
+        now = wall_now()
+        if layout is Layout.HYPERTABLE:
+            await upkeep.refresh(engine, now)
+        if keep is not None:
+            drop = upkeep.drop_before if layout is Layout.HYPERTABLE else partitions.drop_before
+            pulse.count("dropped", await drop(engine, now - keep))
+        if layout is Layout.HYPERTABLE:
+            pulse.count("chunks compressed", await upkeep.compress(engine, now))
+        pulse.count("passes", 1)
         await asyncio.sleep(EVERY_S)

@@ -10,7 +10,15 @@ from typing import Annotated, Any, Final
 from urllib.parse import unquote, urlsplit
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 
 from tongluo import duration
 from tongluo.errors import SettingsError
@@ -18,6 +26,8 @@ from tongluo.log import kafka_address
 from tongluo.log.kafka_address import KafkaAddress
 
 PREFIX: Final = "TONGLUO_"
+# How long readings may be kept: further back than a century there are none, and calendars come to their ends.
+LEAST_KEPT, MOST_KEPT = timedelta(days=7), timedelta(days=36_500)
 _SECRET: Final = frozenset({"admin_token", "store", "log", "mqtt"})
 
 
@@ -107,6 +117,16 @@ def _span(value: Any) -> Any:
     return duration.parse(value) if isinstance(value, str) else value
 
 
+def _keep(span: timedelta, given: ValidationInfo) -> timedelta:
+    # Where past_limit itself is wrong, that is what the operator hears.
+    least = max(given.data.get("past_limit", LEAST_KEPT), LEAST_KEPT)
+    if not least <= span <= MOST_KEPT:
+        raise ValueError(
+            f"must be from {least / timedelta(days=1):g}d (TONGLUO_PAST_LIMIT, and at least a week) to {MOST_KEPT.days}d"
+        )
+    return span
+
+
 def _folder(path: Path) -> Path:
     return path.expanduser()
 
@@ -142,6 +162,7 @@ class Settings(BaseModel):
     rules: Folder | None = None
     future_limit: Span = "10m"  # type: ignore[assignment]
     past_limit: Span = "60d"  # type: ignore[assignment]
+    keep_readings: Annotated[Span, AfterValidator(_keep)] = "730d"  # type: ignore[assignment]
     admin_token: Annotated[str, Field(min_length=16)] | None = None
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "warning"
 

@@ -20,6 +20,7 @@ from services.embedded.broker import EmbeddedBroker, broker
 from services.embedded.ports import free_port
 from services.embedded.postgres import postgres
 from services.settings import Settings
+from tests import timescale
 from tongluo import testing
 from tongluo.log import kafka_address, kafka_topics
 from tongluo.log.kafka_address import KafkaAddress
@@ -49,6 +50,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if marker in item.keywords:
                 item.add_marker(skip)
+    if (missing := timescale.missing()) and "timescale" not in required:
+        for item in items:
+            if "timescale" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=missing))
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +118,13 @@ def backend(request: pytest.FixtureRequest) -> "Backend":
     if request.param == "postgres":
         return Backend(dsn=request.getfixturevalue("dsn"))
     return Backend(kafka=request.getfixturevalue("kafka"))
+
+
+@pytest.fixture(scope="session")
+def timescale_server() -> Iterator[str]:
+    """The DSN of a TimescaleDB for the whole session: one database, one connection at a time."""
+    with timescale.server() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from services.console.hub import Hub
 from services.console.problems import Problem
 from tongluo.clock import Clock, wall_now
 from tongluo.region import County
+from tongluo.store.layout import Layout
 
 COOKIE = "tongluo_session"
 
@@ -29,6 +30,7 @@ class Room:
     readiness: Callable[[], dict[str, Any]]
     admin_token: str | None = None
     hub: Hub = field(kw_only=True)
+    layout: Layout = field(kw_only=True)
     logins: accounts.LoginLimit = field(default_factory=accounts.LoginLimit)
 
 

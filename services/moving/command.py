@@ -59,16 +59,23 @@ async def move(settings: Settings, wish: Wish, progress: Progress) -> dict[str, 
             async with open_kafka(log) as target, await connect(old_log) as source:
                 await _must_be_at_rest(source)
                 moved = await move_log(source, target, progress)
-            async with open_store(old_store, pool_size=2) as reading, open_store(store, pool_size=2) as writing:
+            async with (
+                open_store(old_store, pool_size=2) as reading,
+                open_store(store, pool_size=2) as writing,
+            ):
                 rows = await copy_store(reading, writing, moved, progress)
     _write(settings, wish)
     return rows
 
 
 def _destination(wish: Wish) -> tuple[str, KafkaAddress]:
-    new = read_settings(environment={"TONGLUO_ROLES": "record"}, store=wish.store, log=wish.log, mqtt=wish.mqtt)
+    new = read_settings(
+        environment={"TONGLUO_ROLES": "record"}, store=wish.store, log=wish.log, mqtt=wish.mqtt
+    )
     if not isinstance(new.store, PostgresDsn):
-        raise SettingsError("--store must be the DSN of a PostgreSQL, such as postgresql://user:password@host/database")
+        raise SettingsError(
+            "--store must be the DSN of a PostgreSQL, such as postgresql://user:password@host/database"
+        )
     if not isinstance(new.log, KafkaAddress):
         raise SettingsError("--log must be the address of a Kafka cluster, such as kafka://host:9092")
     if isinstance(new.mqtt, Embedded):
@@ -86,7 +93,9 @@ async def _source(settings: Settings, progress: Progress) -> AsyncIterator[tuple
             yield dsn, _log_dsn(settings, dsn)
         case Embedded():
             if not (settings.data / "postgres").is_dir():
-                raise MissingPartError(f"there is no installation in {settings.data} to move: correct TONGLUO_DATA")
+                raise MissingPartError(
+                    f"there is no installation in {settings.data} to move: correct TONGLUO_DATA"
+                )
             folder = prepare_folder(settings.data)
             with sole_user(folder):
                 progress(f"starting PostgreSQL in {folder / 'postgres'}")

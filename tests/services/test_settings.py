@@ -55,6 +55,7 @@ def test_every_fault_is_told_by_its_variable() -> None:
                 "TONGLUO_STORE": "mysql://x",
                 "TONGLUO_MQTT": "http://x",
                 "TONGLUO_PAST_LIMIT": "long",
+                "TONGLUO_KEEP_READINGS": "6d",
                 "TONGLUO_HTTP_PROT": "1",
             }
         )
@@ -65,9 +66,18 @@ def test_every_fault_is_told_by_its_variable() -> None:
         "TONGLUO_STORE",
         "TONGLUO_MQTT",
         "30s, 15m",
+        "KEEP_READINGS: must be from 7d",
         "HTTP_PROT: there is no such",
     ):
         assert part in words
+
+
+def test_what_is_let_in_is_also_kept() -> None:
+    with pytest.raises(SettingsError, match="KEEP_READINGS: must be from 800d"):
+        read_settings(environment={"TONGLUO_PAST_LIMIT": "800d"})
+    with pytest.raises(SettingsError, match="KEEP_READINGS"):
+        read_settings(environment={"TONGLUO_KEEP_READINGS": "999999d"})
+    assert read_settings(environment={"TONGLUO_KEEP_READINGS": "90d"}).keep_readings == timedelta(days=90)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -34,8 +34,7 @@ async def note(
     await connection.execute(_LOCK_AND_RING, {"lock": _LOCK, "bell": bells.CHANGES, "other": also_ring})
     await connection.execute(
         text(
-            "INSERT INTO change (kind, alert, delivery, at) "
-            "SELECT CASE WHEN d IS NULL THEN 'alert' ELSE 'delivery' END, a, d, :at "
+            "INSERT INTO change (alert, delivery, at) SELECT a, d, :at "
             "FROM unnest(CAST(:alerts AS text[]), CAST(:deliveries AS text[])) AS c(a, d)"
         ),
         {"alerts": [c.alert for c in changes], "deliveries": [c.delivery for c in changes], "at": at},

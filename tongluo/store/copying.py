@@ -57,7 +57,9 @@ async def _copy(reading: AsyncConnection, writing: AsyncConnection, table: Table
     source, target = await _driver(reading), await _driver(writing)
     async with source.cursor() as out, target.cursor() as into:
         async with (
-            out.copy(f'COPY (SELECT {columns} FROM "{table.name}") TO STDOUT (FORMAT binary)'.encode()) as rows,
+            out.copy(
+                f'COPY (SELECT {columns} FROM "{table.name}") TO STDOUT (FORMAT binary)'.encode()
+            ) as rows,
             into.copy(f'COPY "{table.name}" ({columns}) FROM STDIN (FORMAT binary)'.encode()) as copied,
         ):
             async for chunk in rows:

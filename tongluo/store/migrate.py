@@ -17,12 +17,13 @@ def migrate(dsn: str) -> None:
         with engine.connect() as connection:
             connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": lock_number("migrate")})
             connection.commit()
-            command.upgrade(_config(connection), "head")
+            command.upgrade(alembic_config(connection), "head")
     finally:
         engine.dispose()
 
 
-def _config(connection: Connection) -> Config:
+def alembic_config(connection: Connection) -> Config:
+    """Alembic over one connection, for its own commands."""
     config = Config()
     config.set_main_option("script_location", str(importlib.resources.files("tongluo.store") / "migrations"))
     config.attributes["connection"] = connection

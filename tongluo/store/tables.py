@@ -42,6 +42,8 @@ county = Table(
     _time("registered"),
 )
 
+# By time: monthly partitions (tongluo/store/partitions.py), or with TimescaleDB the chunks of a hypertable and
+# beside it the continuous aggregates reading_5m, reading_1h and reading_1d (migration 0002).
 reading = Table(
     "reading",
     metadata,
@@ -51,6 +53,7 @@ reading = Table(
     Column("value", Double, nullable=False),
     Column("quality", Text, nullable=False),
     _time("recorded"),
+    postgresql_partition_by="RANGE (time)",
 )
 
 # The newest reading of each station and metric, so that lists need not search the history.
@@ -156,7 +159,6 @@ change = Table(
     "change",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("kind", Text, nullable=False),
     Column("alert", Text, nullable=False),
     Column("delivery", Text),
     _time("at"),

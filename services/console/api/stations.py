@@ -13,6 +13,8 @@ from services.console import words
 from services.console.problems import Problem
 from services.console.room import Entered, InRoom, Room
 from tongluo.reading import METRICS
+from tongluo.store import series as store
+from tongluo.store.series import Source, Span
 from tongluo.wire import iso
 
 router = APIRouter(tags=["stations"])
@@ -96,6 +98,7 @@ async def series(
     """Readings of one metric with from < time <= to, raw or by bucket (rain: sum; others: mean of good values).
 
     A bucket holds the readings after its start up to and including its end, as a gauge reports what fell before.
+    `source` names the relation that answered: the readings, or one of their aggregates for all but the last days.
     """
     if station_id not in room.county().stations:
         raise Problem(404, f"station {station_id} is not registered")
@@ -107,8 +110,8 @@ async def series(
         raise Problem(422, f"`from` and `to` must lie between {FIRST.year} and {LAST.year}")
     if begin >= end:
         raise Problem(422, f"`from` ({iso(begin)}) must be before `to` ({iso(end)})")
-    span = {"station": station_id, "metric": metric, "begin": begin, "end": end}
-    points = await (_raw(room, span) if bucket is None else _bucketed(room, span, bucket))
+    span = Span(station_id, metric, begin, end)
+    source, points = await (_raw(room, span) if bucket is None else _bucketed(room, span, bucket))
     return {
         "station": station_id,
         "metric": metric,
@@ -117,42 +120,34 @@ async def series(
         "to": iso(end),
         "bucket": bucket,
         "aggregate": None if bucket is None else _aggregate(metric),
+        "source": source,
         "points": points,
     }
 
 
-async def _raw(room: Room, span: dict[str, Any]) -> list[dict[str, Any]]:
+Answer = tuple[Source, list[dict[str, Any]]]
+
+
+async def _raw(room: Room, span: Span) -> Answer:
     async with room.engine.connect() as connection:
-        rows = await connection.execute(
-            text(
-                "SELECT time, value, quality FROM reading WHERE station = :station AND metric = :metric "
-                "AND time > :begin AND time <= :end ORDER BY time LIMIT :most"
-            ),
-            {**span, "most": MOST_POINTS + 1},
-        )
-        points = [{**row, "time": iso(row["time"])} for row in rows.mappings()]
-    if len(points) > MOST_POINTS:
+        rows = await store.raw(connection, span, MOST_POINTS + 1)
+    if len(rows) > MOST_POINTS:
         raise Problem(
             422, f"more than {MOST_POINTS} readings; ask for a shorter span, or for buckets (bucket=1h)"
         )
-    return points
+    return Source.READINGS, [{**row, "time": iso(row["time"])} for row in rows]
 
 
-async def _bucketed(room: Room, span: dict[str, Any], bucket: Bucket) -> list[dict[str, Any]]:
-    if (span["end"] - span["begin"]) / bucket.span > MOST_POINTS:
+async def _bucketed(room: Room, span: Span, bucket: Bucket) -> Answer:
+    if (span.end - span.begin) / bucket.span > MOST_POINTS:
         raise Problem(422, f"more than {MOST_POINTS} buckets; ask for a shorter span or a wider bucket")
-    aggregate = "sum" if _aggregate(span["metric"]) == "sum" else "avg"
+    plan = store.plan(span, bucket.span, room.clock.now(), room.layout)
     async with room.engine.connect() as connection:
-        rows = await connection.execute(
-            text(
-                "SELECT date_bin(CAST(:width AS interval), time - interval '1 microsecond', "
-                f"timestamptz '2000-01-01 00:00+00') AS start, {aggregate}(value) AS value "
-                "FROM reading WHERE station = :station AND metric = :metric AND time > :begin AND time <= :end "
-                "AND quality = 'good' GROUP BY start ORDER BY start"
-            ),
-            {**span, "width": bucket.span},
-        )
-        return [{"time": iso(row.start), "value": round(row.value, 6)} for row in rows]
+        found = await store.bucketed(connection, span, bucket.span, plan)
+    summed = _aggregate(span.metric) == "sum"
+    return plan.source, [
+        {"time": iso(one.start), "value": round(one.sum if summed else one.mean, 6)} for one in found
+    ]
 
 
 async def _newest(room: Room, station: str, metric: str) -> datetime | None:

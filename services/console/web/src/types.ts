@@ -87,6 +87,7 @@ export interface Series {
   to: string
   bucket: Bucket | null
   aggregate: 'sum' | 'mean' | null
+  source: 'reading' | 'reading_5m' | 'reading_1h' | 'reading_1d'
   points: Point[]
 }
 
