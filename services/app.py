@@ -185,8 +185,9 @@ async def _drain(ingest: Ingest, pulse: Pulse, progress: Progress) -> None:
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """Only one program may keep servers in a data folder."""
-    if Embedded() not in (settings.store, settings.mqtt):
+    """Only one program may keep servers in a data folder; one that keeps none needs no folder."""
+    keeps_broker = settings.mqtt == Embedded() and Role.INGEST in settings.roles
+    if settings.store != Embedded() and not keeps_broker:
         yield
         return
     with sole_user(prepare_folder(settings.data)):
@@ -276,8 +277,8 @@ async def _field(settings: Settings, progress: Progress) -> AsyncIterator[Field]
                 yield Field(Broker("127.0.0.1", found.port_v5, settings.mqtt_client), found.port, found)
         case Embedded():
             yield Field(Broker("", 0, ""), 0)
-        case MqttAddress(host, port, user, password):
-            yield Field(Broker(host, port, settings.mqtt_client, user, password), port)
+        case MqttAddress(host, port, user, password, tls, ca):
+            yield Field(Broker(host, port, settings.mqtt_client, user, password, tls, ca), port)
 
 
 @asynccontextmanager
