@@ -1,4 +1,4 @@
-"""The command line: `tongluo run | demo | replay | doctor | password | version`."""
+"""The command line: `tongluo run | demo | replay | doctor | password | admin | version`."""
 
 import argparse
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from services import admin
 from tongluo import __version__, duration
 from tongluo.errors import TongluoError
 
@@ -52,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "doctor", "look at every outside part and say what to mend")
     password = _command(commands, "password", "set a new generated password for an account")
     password.add_argument("account", nargs="?", default="admin")
+    tasks = commands.add_parser("admin", help="tasks of an integrator: `tongluo admin --help` lists them")
+    admin.add(tasks.add_subparsers(dest="task", required=True, metavar="TASK"), _command)
     commands.add_parser("version", help="print the version")
     return parser
 
@@ -207,6 +210,11 @@ async def _password(arguments: argparse.Namespace) -> int:
     return OK
 
 
+async def _admin(arguments: argparse.Namespace) -> int:
+    await admin.run(arguments, _settings(arguments))
+    return OK
+
+
 def _seconds(words: str) -> float:
     try:
         return duration.parse(words).total_seconds()
@@ -220,6 +228,7 @@ _COMMANDS = {
     "replay": _replay,
     "doctor": _doctor,
     "password": _password,
+    "admin": _admin,
 }
 
 if __name__ == "__main__":
