@@ -151,6 +151,7 @@ class Settings(BaseModel):
     mqtt_client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo-ingest"
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    health_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     roles: Annotated[frozenset[Role], BeforeValidator(_roles)] = frozenset(Role)
     clock: ClockKind = ClockKind.WALL
     county: Folder | None = None
