@@ -1,4 +1,4 @@
-"""The command line: `tongluo run | demo | replay | doctor | password | migrate | version`."""
+"""The command line: `tongluo run | demo | replay | doctor | password | migrate | admin | version`."""
 
 import argparse
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from services import admin
 from tongluo import __version__, duration
 from tongluo.errors import TongluoError
 
@@ -53,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     password = _command(commands, "password", "set a new generated password for an account")
     password.add_argument("account", nargs="?", default="admin")
     _add_migrate(commands)
+    tasks = commands.add_parser("admin", help="tasks of an integrator: `tongluo admin --help` lists them")
+    admin.add(tasks.add_subparsers(dest="task", required=True, metavar="TASK"), _command)
     commands.add_parser("version", help="print the version")
     return parser
 
@@ -240,6 +243,11 @@ async def _password(arguments: argparse.Namespace) -> int:
     return OK
 
 
+async def _admin(arguments: argparse.Namespace) -> int:
+    await admin.run(arguments, _settings(arguments))
+    return OK
+
+
 def _seconds(words: str) -> float:
     try:
         return duration.parse(words).total_seconds()
@@ -254,6 +262,7 @@ _COMMANDS = {
     "doctor": _doctor,
     "password": _password,
     "migrate": _migrate,
+    "admin": _admin,
 }
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ import asyncio
 import gc
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import psycopg
@@ -20,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.console.accounts import ensure_admin
 from services.console.app import build
+from services.console.health import Health, build_health
 from services.console.hub import Hub
 from services.console.room import Room
 from services.console.server import Server, bind
@@ -32,6 +34,7 @@ from services.ingest import recorder
 from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
 from services.ingest.service import Ingest
+from services.lag import lags
 from services.notify.desk import Desk
 from services.notify.outbox import Outbox
 from services.rules.catalogue import RainRule, load, words
@@ -122,7 +125,7 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
     """
     rules = load(settings.rules)
     # What can be refused is tried before anything is touched: a second start must not disturb a running program.
-    with _alone(settings), _listening(settings) as page_socket:
+    with _alone(settings), _listening(settings) as (page_socket, health_socket):
         async with _database(settings, progress) as database:
             dsn = database.dsn
             progress("preparing the database")
@@ -152,7 +155,10 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                     )
                     supervisor = Supervisor()
                     ingest = _add_workers(supervisor, parts)
-                    http_url = _add_console(supervisor, parts, page_socket)
+                    health = Health(supervisor.readiness, partial(lags, log, engine))
+                    http_url = _add_console(supervisor, parts, health, page_socket)
+                    if health_socket is not None:
+                        supervisor.add("health", Server(build_health(health), health_socket).run)
                     progress("starting the roles")
                     async with supervisor.running():
                         # Last of all, so that a password that was made is also told.
@@ -190,8 +196,9 @@ async def _drain(ingest: Ingest, pulse: Pulse, progress: Progress) -> None:
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
-    """Only one program may keep servers in a data folder."""
-    if Embedded() not in (settings.store, settings.mqtt):
+    """Only one program may keep servers in a data folder; one that keeps none needs no folder."""
+    keeps_broker = settings.mqtt == Embedded() and Role.INGEST in settings.roles
+    if settings.store != Embedded() and not keeps_broker:
         yield
         return
     with sole_user(prepare_folder(settings.data)):
@@ -199,13 +206,17 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket | None]:
-    """The page's socket, where this process serves it."""
-    if Role.CONSOLE not in settings.roles:
-        yield None
-        return
-    with bind(settings.http_host, settings.http_port) as bound:
-        yield bound
+def _listening(settings: Settings) -> Iterator[tuple[socket.socket | None, socket.socket | None]]:
+    """The page's socket, where this process serves it, and that of the probes, where they have one of their own."""
+    host, page, probes = settings.http_host, None, None
+    with ExitStack() as stack:
+        if Role.CONSOLE in settings.roles:
+            page = stack.enter_context(bind(host, settings.http_port))
+        if settings.health_port is not None:
+            probes = stack.enter_context(
+                bind(host, settings.health_port, "the probes", "TONGLUO_HEALTH_PORT")
+            )
+        yield page, probes
 
 
 def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
@@ -237,7 +248,9 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
     return ingest
 
 
-def _add_console(supervisor: Supervisor, parts: Parts, page_socket: socket.socket | None) -> str:
+def _add_console(
+    supervisor: Supervisor, parts: Parts, health: Health, page_socket: socket.socket | None
+) -> str:
     """The duty room; returns its address, empty when this process does not serve it."""
     settings = parts.settings
     if page_socket is None:
@@ -249,12 +262,12 @@ def _add_console(supervisor: Supervisor, parts: Parts, page_socket: socket.socke
         parts.clock,
         mode="event" if settings.clock is ClockKind.EVENT else "live",
         rules=[words(rule) for rule in parts.rules],
-        readiness=supervisor.readiness,
+        health=health,
         admin_token=settings.admin_token,
         hub=hub,
         layout=parts.layout,
     )
-    server = Server(build(room), hub, page_socket)
+    server = Server(build(room), page_socket, hub.close)
     supervisor.add("hub", hub.run)
     supervisor.add("console", server.run)
     return server.url
@@ -284,8 +297,8 @@ async def _field(settings: Settings, progress: Progress) -> AsyncIterator[Field]
                 yield Field(Broker("127.0.0.1", found.port_v5, settings.mqtt_client), found.port, found)
         case Embedded():
             yield Field(Broker("", 0, ""), 0)
-        case MqttAddress(host, port, user, password):
-            yield Field(Broker(host, port, settings.mqtt_client, user, password), port)
+        case MqttAddress(host, port, user, password, tls, ca):
+            yield Field(Broker(host, port, settings.mqtt_client, user, password, tls, ca), port)
 
 
 @asynccontextmanager

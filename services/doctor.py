@@ -17,6 +17,7 @@ import psycopg
 from services import counties
 from services.embedded.folder import prepare_folder, user
 from services.embedded.ports import require_free
+from services.ingest.mqtt import tls_context
 from services.rules.catalogue import load
 from services.settings import Embedded, MqttAddress, PostgresDsn, Settings
 from tongluo.errors import TongluoError
@@ -140,10 +141,11 @@ async def _mqtt(settings: Settings) -> Verdict:
     match settings.mqtt:
         case Embedded():
             return _own_ports(settings)
-        case MqttAddress(host, port):
+        case MqttAddress(host, port, tls=tls, ca=ca):
             try:
+                trust = tls_context(ca) if tls else None
                 async with asyncio.timeout(5):
-                    _, writer = await asyncio.open_connection(host, port)
+                    _, writer = await asyncio.open_connection(host, port, ssl=trust)
             except (OSError, TimeoutError) as error:
                 return Verdict(
                     "MQTT broker",
@@ -151,7 +153,8 @@ async def _mqtt(settings: Settings) -> Verdict:
                     f"{host}:{port} not reachable ({error}): start it, or correct TONGLUO_MQTT",
                 )
             writer.close()
-            return Verdict("MQTT broker", True, f"{host}:{port} accepts connections")
+            how = "over TLS, its certificate is trusted" if tls else "without TLS"
+            return Verdict("MQTT broker", True, f"{host}:{port} accepts connections {how}")
 
 
 def _own_ports(settings: Settings) -> Verdict:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 from pydantic import (
@@ -55,12 +55,14 @@ class PostgresDsn(msgspec.Struct, frozen=True):
 
 
 class MqttAddress(msgspec.Struct, frozen=True):
-    """A running MQTT 5 broker."""
+    """A running MQTT 5 broker. `ca` names the certificates to trust instead of the system's; only with `tls`."""
 
     host: str
     port: int
     user: str | None = None
     password: str | None = None
+    tls: bool = False
+    ca: Path | None = None
 
 
 class SameAsStore(msgspec.Struct, frozen=True):
@@ -89,17 +91,36 @@ def _log(value: Any) -> Any:
 
 
 def _mqtt(value: Any) -> Any:
-    if value == "embedded":
-        return Embedded()
+    return Embedded() if value == "embedded" else mqtt_address(value)
+
+
+def mqtt_address(value: Any) -> MqttAddress:
+    """An address such as mqtts://user:password@host:8883?ca=/path/ca.crt. Raises ValueError without repeating it."""
     parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme != "mqtt" or not parts.hostname:
-        raise ValueError("must be 'embedded' or an address such as mqtt://user:password@host:1883")
+    if parts is None or parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
+        raise ValueError(
+            "must be 'embedded' or an address such as mqtt://user:password@host:1883 or, over TLS, "
+            "mqtts://user:password@host:8883?ca=/path/ca.crt"
+        )
+    tls = parts.scheme == "mqtts"
     return MqttAddress(
         parts.hostname,
-        parts.port or 1883,
+        parts.port or (8883 if tls else 1883),
         unquote(parts.username) if parts.username else None,
         unquote(parts.password) if parts.password else None,
+        tls,
+        _ca(parts.query, tls),
     )
+
+
+def _ca(query: str, tls: bool) -> Path | None:
+    given = parse_qs(query, keep_blank_values=True)
+    if not tls and given:
+        raise ValueError("only mqtts:// (TLS) has something after '?'")
+    path = given.pop("ca", [""])[-1]
+    if given:
+        raise ValueError(f"there is no '{next(iter(given))}' after '?'; known is ca=/path/ca.crt")
+    return Path(path) if path else None
 
 
 def _roles(value: Any) -> Any:
@@ -156,6 +177,7 @@ class Settings(BaseModel):
     mqtt_client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo-ingest"
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    health_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     roles: Annotated[frozenset[Role], BeforeValidator(_roles)] = frozenset(Role)
     clock: ClockKind = ClockKind.WALL
     county: Folder | None = None

@@ -15,7 +15,7 @@ from tongluo.reading import METRICS
 from tongluo.topics import TOPICS
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/*.md")])
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 
 

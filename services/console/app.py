@@ -35,6 +35,7 @@ def build(room: Room) -> FastAPI:
         redoc_url=None,
     )
     app.state.room = room
+    app.state.health = room.health
     problems.install(app)
     app.include_router(health.router)
     for part in (session, alerts, stations, subscriptions, quarantine, stream):

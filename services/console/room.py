@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.console import accounts
+from services.console.health import Health
 from services.console.hub import Hub
 from services.console.problems import Problem
 from tongluo.clock import Clock, wall_now
@@ -27,7 +28,7 @@ class Room:
     clock: Clock
     mode: str
     rules: Sequence[dict[str, Any]]
-    readiness: Callable[[], dict[str, Any]]
+    health: Health
     admin_token: str | None = None
     hub: Hub = field(kw_only=True)
     layout: Layout = field(kw_only=True)

@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
 
-from services.console.hub import Hub
 from tongluo.errors import MissingPartError
 from tongluo.supervise import Pulse
 
@@ -24,9 +23,11 @@ class _Uvicorn(uvicorn.Server):
 class Server:
     """Serves the app on a socket that is bound already."""
 
-    def __init__(self, app: FastAPI, hub: Hub, bound: socket.socket) -> None:
+    def __init__(
+        self, app: FastAPI, bound: socket.socket, end_streams: Callable[[], None] | None = None
+    ) -> None:
         self._app = app
-        self._hub = hub
+        self._end_streams = end_streams
         self._socket = bound
         host, port = bound.getsockname()[:2]
         self.url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared only
@@ -48,19 +49,20 @@ class Server:
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:
-            self._hub.close()
+            if self._end_streams is not None:
+                self._end_streams()
             server.should_exit = True
             await serving
             raise
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, what: str = "the page", setting: str = "TONGLUO_HTTP_PORT") -> socket.socket:
     """Listen, or raise MissingPartError with the setting to change."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         raise MissingPartError(
-            f"cannot serve the page on {host}:{port} ({os.strerror(error.errno or 0)}): "
-            "stop the program that uses the port, or set TONGLUO_HTTP_PORT to another one"
+            f"cannot serve {what} on {host}:{port} ({os.strerror(error.errno or 0)}): "
+            f"stop the program that uses the port, or set {setting} to another one"
         ) from error

@@ -6,10 +6,12 @@ Maximum for QoS 1 and by pausing the socket for QoS 0.
 """
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import mqtt5
@@ -36,13 +38,15 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Broker(msgspec.Struct, frozen=True):
-    """Where the broker is and who we are there."""
+    """Where the broker is and who we are there. `ca` names the certificates to trust instead of the system's."""
 
     host: str
     port: int
     client_id: str
     user: str | None = None
     password: str | None = None
+    tls: bool = False
+    ca: Path | None = None
 
 
 class FieldConnection:
@@ -83,8 +87,10 @@ class FieldConnection:
 async def subscribe(broker: Broker, filters: Sequence[str]) -> AsyncIterator[FieldConnection]:
     """Connect, take up the session, subscribe. Raises OSError (ConnectionError among them) or TimeoutError."""
     loop = asyncio.get_running_loop()
+    # Made anew for every connection, so that a certificate that was renewed is taken up without a restart.
+    trust = tls_context(broker.ca) if broker.tls else None
     async with asyncio.timeout(10):
-        _, protocol = await loop.create_connection(_Protocol, broker.host, broker.port)
+        _, protocol = await loop.create_connection(_Protocol, broker.host, broker.port, ssl=trust)
     try:
         try:
             async with asyncio.timeout(10):
@@ -94,6 +100,19 @@ async def subscribe(broker: Broker, filters: Sequence[str]) -> AsyncIterator[Fie
         yield FieldConnection(protocol)
     finally:
         protocol.close()
+
+
+def tls_context(ca: Path | None) -> ssl.SSLContext:
+    """Trust the system's certificates or those in the file `ca`; the server's name is always checked.
+
+    Raises OSError naming the file when it cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise OSError(
+            f"{ca} holds no certificates to trust ({error}): correct ca= in TONGLUO_MQTT"
+        ) from error
 
 
 class _Protocol(asyncio.Protocol):

@@ -31,6 +31,24 @@ def test_variables_become_closed_types() -> None:
     assert found.embedded_v5_port == 1999
 
 
+def test_a_broker_over_tls() -> None:
+    def read(address: str) -> object:
+        return read_settings(environment={"TONGLUO_MQTT": address}).mqtt
+
+    assert read("mqtts://me:x@broker") == MqttAddress("broker", 8883, "me", "x", True)
+    assert read("mqtts://broker:1?ca=/etc/my%20ca.crt") == MqttAddress(
+        "broker", 1, tls=True, ca=Path("/etc/my ca.crt")
+    )
+    for wrong, words in (
+        ("mqtt://broker?ca=/ca.crt", "only mqtts"),
+        ("mqtts://broker?insecure=1", "no 'insecure'"),
+        ("mqtts://me:hush@broker:99999", "TONGLUO_MQTT"),
+    ):
+        with pytest.raises(SettingsError, match=words) as told:
+            read(wrong)
+        assert "hush" not in str(told.value)
+
+
 def test_the_environment_stands_over_the_file_and_the_command_line_over_both(tmp_path: Path) -> None:
     file = tmp_path / "tongluo.toml"
     file.write_text('http_port = 8001\nmqtt_port = 1801\nroles = "rules"\n')

@@ -1,12 +1,21 @@
-"""Is the program alive, and does it do its work?"""
+"""Is the program alive, does it do its work, and how far is it behind?"""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import PlainTextResponse
 
-from services.console.room import InRoom
+from services.console.health import Health, exposition
 
 router = APIRouter(tags=["health"])
+
+
+def _health(request: Request) -> Health:
+    health: Health = request.app.state.health
+    return health
+
+
+Asked = Annotated[Health, Depends(_health)]
 
 
 @router.get("/healthz")
@@ -16,8 +25,15 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def readyz(room: InRoom, response: Response) -> dict[str, Any]:
+async def readyz(health: Asked, response: Response) -> dict[str, Any]:
     """Every role does its work; 503 names those that wait, and for what."""
-    found = room.readiness()
+    found = health.readiness()
     response.status_code = 200 if found["ready"] else 503
     return found
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(health: Asked) -> PlainTextResponse:
+    """Roles and consumer lag in Prometheus' text format."""
+    text = exposition(health.readiness(), await health.lags())
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

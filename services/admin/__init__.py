@@ -1,0 +1,55 @@
+"""`tongluo admin TASK`: what an integrator does once, or when the registry has changed. One file per task.
+
+What a task needs is imported when it runs, so that the command line stays quick.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+AddCommand = Callable[[Any, str, str], argparse.ArgumentParser]
+
+
+def add(tasks: Any, command: AddCommand) -> None:
+    """Add every task's parser."""
+    _add_mosquitto(
+        command(tasks, "mosquitto", "write Mosquitto's passwords and access list from the registry")
+    )
+
+
+async def run(arguments: argparse.Namespace, settings: Any) -> None:
+    """Carry out the chosen task. Raises TongluoError."""
+    match arguments.task:
+        case "mosquitto":
+            from services.admin import mosquitto
+
+            await mosquitto.run(arguments, settings)
+
+
+def _add_mosquitto(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Write Mosquitto's `passwords` and `acl` for the registered gateways and for ingest. The passwords in plain "
+        "are kept in `credentials.csv`, for those who set up the gateways; a gateway that has one keeps it, so that "
+        "running this again changes nothing unless the registry has changed."
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", required=True, help="where the files are kept")
+    parser.add_argument(
+        "--county",
+        type=Path,
+        metavar="FOLDER",
+        help="county.toml and divisions.csv (default: TONGLUO_COUNTY, then the county registered in the store)",
+    )
+    parser.add_argument(
+        "--rotate",
+        metavar="USER",
+        action="append",
+        default=[],
+        help="a new password for this user; repeatable",
+    )
+    parser.add_argument(
+        "--address",
+        metavar="URL",
+        help="where ingest finds the broker, such as mqtts://HOST:8883?ca=/path/ca.crt; with ingest's password it "
+        "is written to `ingest.address`, for TONGLUO_MQTT_FILE",
+    )
