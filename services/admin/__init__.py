@@ -17,6 +17,11 @@ def add(tasks: Any, command: AddCommand) -> None:
         command(tasks, "mosquitto", "write Mosquitto's passwords and access list from the registry")
     )
 
+    topics = command(tasks, "topics", "make the event log's topics on Kafka, or correct their settings")
+    topics.add_argument(
+        "--replication", type=int, default=1, choices=range(1, 8), help="replicas of a new topic (default: 1)"
+    )
+
 
 async def run(arguments: argparse.Namespace, settings: Any) -> None:
     """Carry out the chosen task. Raises TongluoError."""
@@ -25,6 +30,10 @@ async def run(arguments: argparse.Namespace, settings: Any) -> None:
             from services.admin import mosquitto
 
             await mosquitto.run(arguments, settings)
+        case "topics":
+            from services.admin import topics
+
+            await topics.run(arguments, settings)
 
 
 def _add_mosquitto(parser: argparse.ArgumentParser) -> None:
