@@ -44,7 +44,8 @@ class EmbeddedPostgres:
         try:
             if self._server is None:
                 self._server = _server(self._home)
-            elif not self._lives():
+            # The package knows a folder's server for as long as the process lives, running or not.
+            if not self._lives():
                 self._server.ensure_postgres_running()
         except (subprocess.SubprocessError, OSError, AssertionError) as error:
             raise MissingPartError(
