@@ -19,8 +19,10 @@ from services.embedded.folder import prepare_folder, user
 from services.embedded.ports import require_free
 from services.ingest.mqtt import tls_context
 from services.rules.catalogue import load
-from services.settings import Embedded, MqttAddress, PostgresDsn, Settings
+from services.settings import Embedded, MqttAddress, PostgresDsn, SameAsStore, Settings
 from tongluo.errors import TongluoError
+from tongluo.log import kafka_topics
+from tongluo.log.kafka_address import KafkaAddress
 from tongluo.postgres import connect
 
 LEAST_FREE_BYTES: Final = 1_000_000_000
@@ -47,6 +49,7 @@ async def examine(settings: Settings) -> list[Verdict]:
         _data_folder,
         _running,
         _store,
+        _log,
         _mqtt,
         _http_port,
         _county,
@@ -135,6 +138,27 @@ def _readings_lie(timescaledb: str | None, kind: str | None) -> str:
             return "no tables of ours yet"
         case _:
             return f"readings in a hypertable of TimescaleDB {timescaledb}, with aggregates"
+
+
+async def _log(settings: Settings) -> Verdict:
+    match settings.log:
+        case SameAsStore():
+            return Verdict("event log", True, "in the store's database")
+        case PostgresDsn(dsn):
+            try:
+                async with await connect(dsn):
+                    return Verdict("event log", True, "in a PostgreSQL of its own")
+            except psycopg.Error as error:
+                return Verdict(
+                    "event log", False, f"not reachable ({error}): start it, or correct TONGLUO_LOG"
+                )
+        case KafkaAddress() as address:
+            try:
+                async with asyncio.timeout(20):
+                    await kafka_topics.examine(address)
+            except (TongluoError, TimeoutError) as error:
+                return Verdict("event log", False, str(error) or "Kafka does not answer: correct TONGLUO_LOG")
+            return Verdict("event log", True, f"Kafka at {address.bootstrap}, every topic is there")
 
 
 async def _mqtt(settings: Settings) -> Verdict:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -40,6 +41,22 @@ TOKEN = "test-token-of-the-administrator"  # noqa: S105 - for the length of a te
 def program_path(name: str) -> str | None:
     """Where a program is; servers are where only root's PATH leads."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A temporary folder of this run's own.
+
+    pytest's is shared, and closed to other users whenever a run begins; run by root, the embedded PostgreSQL is another
+    user, whom a second run would lock out of the first one's folders.
+    """
+    if config.option.basetemp is None:
+        config.option.basetemp = tempfile.mkdtemp(prefix="tongluo-tests-")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What passed leaves nothing behind; what failed may be looked at."""
+    if exitstatus == 0:
+        shutil.rmtree(session.config.option.basetemp, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -26,7 +26,8 @@ class Command:
         self.data = data
         self._arguments = arguments
         self.environment = {
-            **os.environ,
+            # Whatever the developer has set for a program of their own is not for this one.
+            **{name: value for name, value in os.environ.items() if not name.startswith("TONGLUO_")},
             "TONGLUO_DATA": str(data),
             "TONGLUO_HTTP_PORT": str(self.http_port),
             "TONGLUO_MQTT_PORT": str(self.mqtt_port),

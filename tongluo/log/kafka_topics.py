@@ -97,6 +97,20 @@ async def remove(address: KafkaAddress) -> None:
         await admin.close()
 
 
+async def examine(address: KafkaAddress) -> None:
+    """`inspect` from outside. Raises MissingPartError also when the cluster cannot be reached."""
+    admin = AIOKafkaAdminClient(**address.clients())
+    try:
+        await admin.start()
+        await inspect(admin, address)
+    except (KafkaError, OSError) as error:
+        raise MissingPartError(
+            f"Kafka at {address.bootstrap} cannot be reached ({error!r}): start it, or correct TONGLUO_LOG"
+        ) from error
+    finally:
+        await admin.close()
+
+
 async def inspect(admin: AIOKafkaAdminClient, address: KafkaAddress) -> None:
     """Raises MissingPartError if a topic is missing or has other partitions than the program counts on."""
     counts = await _partitions(admin)
