@@ -32,7 +32,7 @@ def test_version() -> None:
     assert (ran.returncode, ran.stdout) == (0, f"tongluo {__version__}\n")
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "replay", "doctor", "password"])
+@pytest.mark.parametrize("command", ["run", "demo", "replay", "doctor", "password", "admin"])
 def test_every_command_explains_itself(command: str) -> None:
     ran = tongluo(command, "--help")
     assert ran.returncode == 0
