@@ -11,7 +11,7 @@ import msgspec
 from services.rules.catalogue import RainRule
 from services.rules.rainstorm import RainstormJudge, SiteRain
 from tongluo import wire
-from tongluo.errors import WireError
+from tongluo.errors import Fenced, WireError
 from tongluo.log.port import Assigned, Batch, Consumer, Entry, Event, Log, Revoked, Snapshot, Stored
 from tongluo.supervise import Pulse
 from tongluo.topics import FINDINGS, READINGS
@@ -25,9 +25,10 @@ SNAPSHOT_EVERY: Final = 2000
 SNAPSHOT_EVERY_S: Final = 600.0
 
 
-# Entries that led to nothing need no commit of their own: it waits for company, for quiet, or for this many entries.
-SILENT_MOST: Final = 5000
+# Entries that led to nothing need no commit of their own: their positions are told together, when it is quiet and now and
+# then while it is not.
 QUIET_S: Final = 0.2
+ADVANCE_EVERY_S: Final = 1.0
 
 
 class PartitionState(msgspec.Struct):
@@ -70,11 +71,12 @@ class Rules:
         rules: Sequence[RainRule],
         *,
         snapshot_every: int = SNAPSHOT_EVERY,
-        silent_most: int = SILENT_MOST,
+        advance_every_s: float = ADVANCE_EVERY_S,
     ) -> None:
         self._log = log
         self._snapshot_every = snapshot_every
-        self._silent_most = silent_most
+        self._advance_every_s = advance_every_s
+        self._advanced_s = 0.0
         self._judges = [RainstormJudge(rule) for rule in rules]
         self._partitions: dict[int, _Partition] = {}
 
@@ -86,6 +88,8 @@ class Rules:
                 owed = any(partition.owed for partition in self._partitions.values())
                 event = await consumer.next(timeout_s=QUIET_S if owed else 5.0)
                 await self._meet(consumer, event)
+                if event is None or time.monotonic() - self._advanced_s >= self._advance_every_s:
+                    await self._advance(consumer)
                 if isinstance(event, Batch):
                     pulse.count("readings", len(event.entries))
 
@@ -99,11 +103,8 @@ class Rules:
                     self._partitions.pop(number, None)
             case Batch() as batch:
                 for number, entries in batch.by_partition().items():
-                    await self._judge(consumer, number, entries)
-            case None:
-                for number, partition in self._partitions.items():
-                    if partition.owed:
-                        await self._commit(consumer, number, [])
+                    if number in self._partitions:
+                        await self._judge(consumer, number, entries)
 
     async def _take_up(self, consumer: Consumer, number: int) -> "_Partition":
         snapshot = await consumer.snapshot(number)
@@ -119,8 +120,20 @@ class Rules:
     async def _judge(self, consumer: Consumer, number: int, entries: Sequence[Stored]) -> None:
         partition = self._partitions[number]
         outputs = [output for entry in entries for output in self._outputs(partition, entry)]
-        if outputs or partition.owed > self._silent_most or self._snapshot_is_due(partition):
-            await self._commit(consumer, number, outputs)
+        if outputs or self._snapshot_is_due(partition):
+            try:
+                await self._commit(consumer, number, outputs)
+            except Fenced as error:
+                # Whoever has it now judges the same and tells it; the other partitions are still ours.
+                logger.info("%s", error)
+                del self._partitions[number]
+
+    async def _advance(self, consumer: Consumer) -> None:
+        self._advanced_s = time.monotonic()
+        owed = {number: partition.judged for number, partition in self._partitions.items() if partition.owed}
+        if owed:
+            for number, position in (await consumer.advance(owed)).items():
+                self._partitions[number].committed = position
 
     async def _commit(self, consumer: Consumer, number: int, outputs: Sequence[Entry]) -> None:
         partition = self._partitions[number]

@@ -202,6 +202,31 @@ async def test_6_a_snapshot_may_be_large_and_only_the_newest_counts(open_backend
         assert await consumer.snapshot(found.partition) == written
 
 
+async def test_6_positions_alone_may_be_told_and_leave_the_state(log: Log) -> None:
+    await log.append([entry("a", n) for n in range(4)])
+    async with log.join("g", READINGS) as consumer:
+        found = await take(consumer, 4)
+        partition, first, last = found[0].partition, found[0].offset, found[-1].offset
+        state = Snapshot(first + 1, b"state")
+        await consumer.commit(partition, first + 1, (), state)
+        assert await consumer.advance({partition: last + 1}) == {partition: last + 1}
+    async with log.join("g", READINGS) as consumer:
+        assert await quiet(consumer)
+        assert await consumer.committed(partition) == last + 1
+        assert await consumer.snapshot(partition) == state
+
+
+async def test_7_positions_of_what_was_given_back_are_not_told(open_backend: Open) -> None:
+    async with open_backend() as one, open_backend() as two, one.join("g", READINGS) as first:
+        await one.append([entry(f"k{n}", n) for n in range(20)])
+        taken = Batch(tuple(await take(first, 20))).positions()
+        async with two.join("g", READINGS):
+            async with asyncio.timeout(10):
+                while not isinstance(event := await first.next(timeout_s=0.1), Revoked):
+                    pass
+            assert not (await first.advance(taken)).keys() & set(event.partitions)
+
+
 async def test_6_a_commit_that_fails_writes_nothing(log: Log) -> None:
     await log.append([entry("a", 0)])
     async with log.join("g", READINGS) as consumer:

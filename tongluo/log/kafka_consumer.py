@@ -7,15 +7,22 @@ position read. That is what makes promises 5, 6 and 7 hold (docs/decisions/0009)
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import IllegalStateError, InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+)
 from aiokafka.structs import OffsetAndMetadata
 
 from tongluo.clock import milliseconds
@@ -25,6 +32,8 @@ from tongluo.log.kafka_state import StatePlace, chunks
 from tongluo.log.kafka_topics import MAX_RECORD_BYTES, STATE
 from tongluo.log.port import Assigned, Batch, Entry, Event, Revoked, Snapshot, Stored, check
 from tongluo.topics import Topic
+
+logger = logging.getLogger(__name__)
 
 # How often a quiet member looks whether partitions have come or gone.
 _LOOK_EVERY_S: Final = 0.2
@@ -102,6 +111,8 @@ class KafkaConsumer:
         self._next: dict[int, int] = {}
         self._committed: dict[int, tuple[int, StatePlace | None]] = {}
         self._producers: dict[int, AIOKafkaProducer] = {}
+        # Since when a partition that was taken from us waits for the rebalance that did it.
+        self._fenced_s: float | None = None
 
     async def next(self, timeout_s: float) -> Event | None:
         deadline = time.monotonic() + timeout_s
@@ -109,6 +120,7 @@ class KafkaConsumer:
             while True:
                 if self.listener.moved:
                     await self._settle()
+                self._must_hear_why()
                 if self._events:
                     return self._events.popleft()
                 left_s = deadline - time.monotonic()
@@ -147,21 +159,10 @@ class KafkaConsumer:
         if partition not in self.listener.assignment:
             raise Fenced(f"partition {partition} of {self._topic.name} belongs to another member now")
         check(outputs)
-        producer = self._producers[partition]
-        state = self._committed[partition][1]
         try:
-            await producer.begin_transaction()
-            sent = [await self._send(producer, entry) for entry in outputs]
-            if snapshot is not None:
-                state = await self._send_snapshot(producer, partition, snapshot)
-            metadata = state.metadata() if state is not None else ""
-            await producer.send_offsets_to_transaction(
-                {self._place(partition): OffsetAndMetadata(position, metadata)},
-                self._cluster.group(self._group, self._topic),
-            )
-            await asyncio.gather(*sent)
-            await producer.commit_transaction()
+            state = await self._transaction(partition, position, outputs, snapshot)
         except (ProducerFenced, InvalidProducerEpoch) as error:
+            self._give_up(partition)
             raise Fenced(
                 f"partition {partition} of {self._topic.name} belongs to another member now"
             ) from error
@@ -169,6 +170,26 @@ class KafkaConsumer:
             # Whether it was committed is not known; a new start of the producer will settle it.
             raise LogUnavailable(f"Kafka did not commit for {self._group}: {error!r}") from error
         self._committed[partition] = (position, state)
+
+    async def advance(self, positions: Mapping[int, int]) -> Mapping[int, int]:
+        # By the group's generation rather than a transaction: one round trip for all. Not before a rebalance has been
+        # settled, as somebody else may have gone further in between.
+        if self.listener.moved:
+            return {}
+        mine = {p: position for p, position in positions.items() if p in self._next}
+        states = {p: self._committed[p][1] for p in mine}
+        offsets = {
+            self._place(p): OffsetAndMetadata(position, _metadata(states[p])) for p, position in mine.items()
+        }
+        try:
+            await self._client.commit(offsets)
+        except (CommitFailedError, IllegalStateError) as error:
+            logger.info("%s is being shared out anew: %r", self._topic.name, error)
+            return {}
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise LogUnavailable(f"Kafka did not commit for {self._group}: {error!r}") from error
+        self._committed |= {p: (position, states[p]) for p, position in mine.items()}
+        return mine
 
     async def close(self) -> None:
         """Leave the group; what is open in a transaction is left to be aborted by the successor."""
@@ -187,9 +208,41 @@ class KafkaConsumer:
         if partition not in self._next:
             raise Fenced(f"partition {partition} of {self._topic.name} is not this member's")
 
+    def _must_hear_why(self) -> None:
+        """Raises Fenced when no rebalance explains the loss of a partition: who took it is not of this group."""
+        if self._fenced_s is not None and time.monotonic() - self._fenced_s > self._cluster.session_s:
+            raise Fenced(
+                f"a partition of {self._topic.name} was taken from {self._group} without a rebalance"
+            )
+
+    async def _transaction(
+        self, partition: int, position: int, outputs: Sequence[Entry], snapshot: Snapshot | None
+    ) -> StatePlace | None:
+        """Commit; returns where the state lies then. Raises what Kafka raises."""
+        producer = self._producers[partition]
+        state = self._committed[partition][1]
+        await producer.begin_transaction()
+        for entry in outputs:
+            await self._send(producer, entry)
+        if snapshot is not None:
+            state = await self._send_snapshot(producer, partition, snapshot)
+        await producer.send_offsets_to_transaction(
+            {self._place(partition): OffsetAndMetadata(position, _metadata(state))},
+            self._cluster.group(self._group, self._topic),
+        )
+        await producer.commit_transaction()
+        return state
+
+    def _give_up(self, partition: int) -> None:
+        """Another member has taken it over; the rebalance that gave it to them is about to be told to us too."""
+        del self._next[partition], self._committed[partition]
+        self._fenced_s = time.monotonic()
+        self._events.append(Revoked((partition,)))
+
     async def _settle(self) -> None:
         """Take up what a rebalance brought and give up what it took; tell only the difference."""
         self.listener.moved = False
+        self._fenced_s = None
         target = self.listener.assignment
         if self._commits:
             await self._fence(target)
@@ -257,7 +310,8 @@ class KafkaConsumer:
             ]
         return Batch(tuple(entries)) if entries else None
 
-    async def _send(self, producer: AIOKafkaProducer, entry: Entry) -> "asyncio.Future[object]":
+    async def _send(self, producer: AIOKafkaProducer, entry: Entry) -> None:
+        """Into the open transaction, whose commit fails if this does."""
         sent: asyncio.Future[object] = await producer.send(
             self._cluster.address.named(entry.topic.name),
             entry.value,
@@ -265,7 +319,7 @@ class KafkaConsumer:
             partition=entry.topic.partition_of(entry.key),
             timestamp_ms=milliseconds(entry.time),
         )
-        return sent
+        sent.add_done_callback(_noted)
 
     async def _send_snapshot(
         self, producer: AIOKafkaProducer, partition: int, snapshot: Snapshot
@@ -278,3 +332,13 @@ class KafkaConsumer:
         ]
         written = await asyncio.gather(*sent)
         return StatePlace(written[0].offset, written[-1].offset, snapshot.offset)
+
+
+def _metadata(state: StatePlace | None) -> str:
+    return state.metadata() if state is not None else ""
+
+
+def _noted(sent: "asyncio.Future[object]") -> None:
+    """The commit has told of it: asyncio need not tell again that nobody asked."""
+    if not sent.cancelled():
+        sent.exception()

@@ -125,7 +125,17 @@ class Consumer(Protocol):
     ) -> None:
         """Write outputs, snapshot and position in one transaction, or raise `Fenced` and write nothing.
 
+        After `Fenced` the partition is lost to this member, the others are not.
+
         A crash of the log itself may undo the newest commits, in order: their entries then come again (promise 5).
+        """
+        ...
+
+    async def advance(self, positions: Mapping[int, int]) -> Mapping[int, int]:
+        """Commit positions alone, for entries that led to nothing; returns those that were written.
+
+        Cheaper than `commit`, and never wrong to repeat: what is not written, as while the group is sharing its
+        partitions out anew, is asked for again later.
         """
         ...
 

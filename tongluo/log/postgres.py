@@ -210,6 +210,16 @@ class _PostgresConsumer:
         except psycopg.OperationalError as error:
             raise Fenced(f"the session that owned {self._topic.name} has ended: {error}") from error
 
+    async def advance(self, positions: Mapping[int, int]) -> Mapping[int, int]:
+        mine = {p: position for p, position in positions.items() if p in self._members.owned}
+        try:
+            async with self._connection.pipeline(), self._connection.transaction():
+                for partition, position in mine.items():
+                    await self._write_position(partition, position)
+        except psycopg.OperationalError as error:
+            raise Fenced(f"the session that owned {self._topic.name} has ended: {error}") from error
+        return mine
+
     async def _rebalance(self) -> Event | None:
         gained, lost = await self._members.look()
         if lost:

@@ -9,18 +9,19 @@ from aiokafka import AIOKafkaProducer
 from services.rules.catalogue import load
 from services.rules.service import Rules
 from tests.backends import Backend
-from tongluo.supervise import Pulse
+from tongluo.supervise import Supervisor
 
 
 async def main(backend: Backend, stop_at: int) -> None:
     if stop_at:
         stop_in_transaction(stop_at)
     async with backend.open() as log:
-        rules = asyncio.ensure_future(
-            Rules(log, load(), snapshot_every=40, silent_most=20).run(Pulse("rules"))
-        )
-        say("running")
-        await rules
+        supervisor = Supervisor()
+        supervisor.add("rules", Rules(log, load(), snapshot_every=40, advance_every_s=0.02).run)
+        async with supervisor.running():
+            await supervisor.ready()
+            say("running")
+            await asyncio.Event().wait()
 
 
 def stop_in_transaction(at: int) -> None:

@@ -91,7 +91,7 @@ async def test_cancelled_anywhere_it_finds_the_same(
         while waiting or not await at_the_end(log):
             batch, waiting = waiting[:step], waiting[step:]
             await log.append(batch)
-            rules = Rules(log, load(), snapshot_every=40, silent_most=20)
+            rules = Rules(log, load(), snapshot_every=40, advance_every_s=0.02)
             running = asyncio.ensure_future(rules.run(Pulse("rules")))
             # The last life is long enough to commit what leads to nothing.
             await asyncio.sleep(source.uniform(0.005, longest_s) if waiting else longest_s + 1.0)
@@ -108,7 +108,7 @@ async def test_with_its_connection_cut_it_finds_the_same(dsn: str, expected: lis
         while waiting or not await at_the_end(log):
             batch, waiting = waiting[:37], waiting[37:]
             await log.append(batch)
-            rules = Rules(log, load(), snapshot_every=40, silent_most=20)
+            rules = Rules(log, load(), snapshot_every=40, advance_every_s=0.02)
             running = asyncio.ensure_future(rules.run(Pulse("rules")))
             await asyncio.sleep(source.uniform(0.005, 0.12) if waiting else 1.0)
             with psycopg.connect(dsn, autocommit=True) as connection:
