@@ -222,11 +222,11 @@ async def bench() -> None:
     with tempfile.TemporaryDirectory(prefix="tongluo-bench-") as name:
         folder = Path(name)
         ours = await timescaledb(folder / "hypertable")
-        async with in_webassembly(folder / "months", Layout.MONTHS) as store:
-            alike = await plain(store)
         async with native(folder) as store:
             beside = await plain(store)
             recorded = await recorded_per_second(store)
+        async with in_webassembly(folder / "months", Layout.MONTHS) as store:
+            alike = await plain(store)
     closing_line(
         name="bytes_per_reading_compressed",
         value=ours["bytes_after"],

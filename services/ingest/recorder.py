@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tongluo import bells, wire
@@ -20,6 +21,10 @@ from tongluo.store.readings import Write, by_copy
 from tongluo.topics import QUARANTINE, READINGS
 
 GROUP: Final = "record"
+
+# A late reading may fall into a compressed chunk. Earlier releases of TimescaleDB unpack what lies around it, and refuse
+# the batch, again and again, where that is more than a limit.
+_LET_LATE_ONES_IN: Final = text("SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0")
 
 
 def readings(log: Log, engine: AsyncEngine, layout: Layout) -> StoreConsumer:
@@ -49,8 +54,11 @@ class Recorder:
                 found.append(wire.READING.decode(entry.value))
             except WireError as error:
                 await quarantining.set_aside(connection, READINGS, entry, error)
-        if self.layout is Layout.MONTHS:
-            await partitions.ensure(connection, self.engine, (reading.time for reading in found))
+        match self.layout:
+            case Layout.MONTHS:
+                await partitions.ensure(connection, self.engine, (reading.time for reading in found))
+            case Layout.HYPERTABLE:
+                await connection.execute(_LET_LATE_ONES_IN)
         await self.write(connection, found, wall_now())
         await ring(connection, bells.READINGS)
 

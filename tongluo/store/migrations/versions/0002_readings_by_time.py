@@ -93,10 +93,12 @@ def _aggregates() -> None:
 def _aggregate(name: str, width: str, source: str, time: str, value: str | None, count: str) -> None:
     columns = ", ".join(f"{kind}({value or kind}) AS {kind}" for kind in ("sum", "min", "max"))
     op.execute(
-        f"CREATE MATERIALIZED VIEW {name} WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS "
+        f"CREATE MATERIALIZED VIEW {name} WITH (timescaledb.continuous, timescaledb.materialized_only = false, "
+        "timescaledb.create_group_indexes = false) AS "
         f"SELECT station, metric, time_bucket(interval '{width}', {time}, {ORIGIN}) AS bucket, "
         f"{columns}, {count} AS count FROM {source} GROUP BY 1, 2, 3 WITH NO DATA"
     )
+    op.execute(f"CREATE INDEX {name}_idx ON {name} (station, metric, bucket)")
 
 
 def _columnstore(what: str, time: str) -> None:
