@@ -13,7 +13,7 @@ from tongluo.log.postgres import open_log
 from tongluo.postgres import Listener
 from tongluo.store import positions
 from tongluo.store.engine import open_store, sqlalchemy_url
-from tongluo.store.migrate import _config, migrate
+from tongluo.store.migrate import alembic_config, migrate
 from tongluo.store.tables import metadata
 from tongluo.topics import FINDINGS
 
@@ -44,7 +44,7 @@ def test_migrating_twice_is_harmless(dsn: str) -> None:
 def test_a_reason_in_one_text_becomes_one_in_each_language(dsn: str) -> None:
     engine = create_engine(sqlalchemy_url(dsn))
     with engine.connect() as connection:
-        command.downgrade(_config(connection), "0003-1")
+        command.downgrade(alembic_config(connection), "0003-1")
     reasons = {
         "both": "不是 JSON · not JSON",
         "one": "not JSON",
@@ -65,7 +65,7 @@ def test_a_reason_in_one_text_becomes_one_in_each_language(dsn: str) -> None:
             "more": {"zh": "第一处：缺少", "en": "2 faults · the first of them"},
         }
     with engine.connect() as connection:
-        command.downgrade(_config(connection), "0003-1")
+        command.downgrade(alembic_config(connection), "0003-1")
     engine.dispose()
     with psycopg.connect(dsn) as old:
         assert dict(old.execute("SELECT id, reason FROM quarantine").fetchall()) == reasons
