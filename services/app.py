@@ -53,6 +53,7 @@ from tongluo.store.layout import Layout, layout_of
 from tongluo.store.migrate import migrate
 from tongluo.store.registry import register, registered
 from tongluo.supervise import Pulse, Supervisor
+from tongluo.supervise import Role as RoleWork
 
 Progress = Callable[[str], None]
 
@@ -91,8 +92,8 @@ class Parts:
     # For roles whose work would be done again, the same, after a crash of the database.
     relaxed: AsyncEngine
     listener: Listener
-    # Of the log's database, where the log has one of its own.
-    log_listener: Listener | None
+    # What keeps an eye on the log's own server, where it has one.
+    log_role: RoleWork | None
     field: Field
     county: County
     clock: Clock
@@ -134,7 +135,7 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
             async with (
                 open_store(dsn) as engine,
                 open_store(dsn, pool_size=5, relaxed=True) as relaxed,
-                _log(settings, dsn, listener) as (log, log_listener),
+                _log(settings, dsn, listener) as (log, log_role),
             ):
                 described = await _county(engine, county)
                 clock = await _clock(settings, engine)
@@ -147,7 +148,7 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                         await layout_of(engine),
                         relaxed,
                         listener,
-                        log_listener,
+                        log_role,
                         field,
                         described,
                         clock,
@@ -226,8 +227,8 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
     if parts.database.own is not None:
         supervisor.add("postgres", parts.database.own.keep)
     supervisor.add("listener", parts.listener.run)
-    if parts.log_listener is not None:
-        supervisor.add("log listener", parts.log_listener.run)
+    if parts.log_role is not None:
+        supervisor.add("log", parts.log_role)
     if parts.field.own is not None:
         supervisor.add("broker", parts.field.own.keep)
     if Role.INGEST in roles:
@@ -304,8 +305,8 @@ async def _field(settings: Settings, progress: Progress) -> AsyncIterator[Field]
 @asynccontextmanager
 async def _log(
     settings: Settings, store: str, listener: Listener
-) -> AsyncIterator[tuple[Log, Listener | None]]:
-    """The event log, and the listener to keep running for it alone."""
+) -> AsyncIterator[tuple[Log, RoleWork | None]]:
+    """The event log, and the role to keep running for it alone."""
     match settings.log:
         case SameAsStore():
             async with open_log(store, listener, relaxed=True) as log:
@@ -313,10 +314,10 @@ async def _log(
         case PostgresDsn(dsn):
             own = Listener(dsn)
             async with open_log(dsn, own) as log:
-                yield log, own
+                yield log, own.run
         case KafkaAddress() as address:
-            async with open_kafka(address, member=settings.member) as log:
-                yield log, None
+            async with open_kafka(address, member=settings.member) as kafka:
+                yield kafka, kafka.watch
 
 
 async def _county(engine: AsyncEngine, given: County | None) -> County:

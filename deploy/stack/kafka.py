@@ -51,11 +51,16 @@ def launch(folder: Path) -> tuple[int, dict[str, str]]:
         words = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", str(properties)]
         scram = f"SCRAM-SHA-512=[name={USER},password={password}]"
         run([*_java(), *words, "--add-scram", scram], why="Kafka's storage could not be formatted")
-    pid = start([*_java(), "kafka.Kafka", str(properties)], folder / "kafka.log", plain, name="Apache Kafka")
-    return pid, {
+    return again(folder, plain), {
         "log": f"kafka://127.0.0.1:{plain}",
         "log_secured": f"kafka://{USER}:{password}@127.0.0.1:{secured}?tls=on&ca={certificate}&sasl=SCRAM-SHA-512",
     }
+
+
+def again(folder: Path, port: int) -> int:
+    """Start a server that was launched over `folder` before and has ended; returns its process number."""
+    words = [*_java(), "kafka.Kafka", str(folder / "server.properties")]
+    return start(words, folder / "kafka.log", port, name="Apache Kafka")
 
 
 def _java() -> list[str]:

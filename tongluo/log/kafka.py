@@ -22,10 +22,12 @@ from tongluo.log.kafka_cluster import Cluster, goodbye, reached
 from tongluo.log.kafka_consumer import joined
 from tongluo.log.kafka_topics import MAX_RECORD_BYTES
 from tongluo.log.port import Consumer, Entry, check
+from tongluo.supervise import Pulse
 from tongluo.topics import Topic
 
 # How much goes to one partition in one request. Kafka counts a batch against the largest message it takes.
 _BATCH_BYTES: Final = 512 * 1024
+_WATCH_EVERY_S: Final = 2.0
 
 
 class KafkaLog:
@@ -82,6 +84,13 @@ class KafkaLog:
             deleted += sum(offset - begins[p] for p, offset in due.items())
         return deleted
 
+    async def watch(self, pulse: Pulse) -> None:
+        """A role that says whether the cluster is there: its clients wait for it without a word."""
+        while True:
+            await self._cluster.answers()
+            pulse.beat()
+            await asyncio.sleep(_WATCH_EVERY_S)
+
     async def _needed(self, topic: Topic) -> dict[int, list[int]]:
         """By partition, what groups that keep their place here still need: all above their newest state."""
         needed: dict[int, list[int]] = {partition: [] for partition in range(topic.partitions)}
@@ -101,8 +110,9 @@ async def open_kafka(
     `member` is a name that survives a restart, different for each replica: with it a member that comes back within
     `session_s` finds its partitions waiting. Raises MissingPartError when the cluster or a topic is not there.
     """
-    # Its warnings are about steps it takes again by itself; what fails for good is raised.
-    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    # It tells of every step that it takes again by itself, several a second while a broker is away. What fails for good
+    # is raised, and `watch` says when the cluster is away.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     async with _opened(address, session_s) as (cluster, producer):
         yield KafkaLog(cluster, producer, member)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -21,6 +21,8 @@ from tongluo.log.kafka_topics import inspect, wanted
 from tongluo.topics import Topic
 
 logger = logging.getLogger(__name__)
+
+_PATIENCE_S: Final = 5.0
 
 
 class Cluster:
@@ -48,6 +50,12 @@ class Cluster:
             yield
         except (KafkaError, OSError, TimeoutError) as error:
             raise LogUnavailable(f"Kafka at {self.address.bootstrap} {trouble}: {error!r}") from error
+
+    async def answers(self) -> None:
+        """Raises LogUnavailable unless a broker answers within a moment."""
+        with self.named("does not answer"):
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._admin.list_topics()
 
     async def begins(self, topic: Topic) -> dict[int, int]:
         """By partition, the offset of the oldest entry that is still there."""
