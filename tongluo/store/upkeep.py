@@ -4,7 +4,7 @@ TimescaleDB's own policies are not used. Its scheduler may not run them; a refre
 window once it has run; and a retention policy knows neither a replay's event times nor our setting.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Final
@@ -36,29 +36,15 @@ _KNOWN: Final = text(
 )
 _REFRESH: Final = text("CALL refresh_continuous_aggregate(CAST(:name AS regclass), :first, :last)")
 
-Range = tuple[datetime, datetime]
-
-
-def joined(ranges: Iterable[Range]) -> list[Range]:
-    """Ranges in order, those that touch as one."""
-    found: list[Range] = []
-    for begin, end in ranges:
-        if found and begin <= found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
-        else:
-            found.append((begin, end))
-    return found
-
 
 async def refresh(engine: AsyncEngine, now: datetime) -> None:
     """Bring the aggregates up to date with the readings that are there; only what changed since is computed.
 
     Where no chunk is, readings may have been dropped, and a refresh would drop their aggregates after them: such times
-    are left alone. `now` is the wall's.
+    are left alone. Chunk after chunk, so that what is done stays done and no transaction is long. `now` is the wall's.
     """
     async with _autocommitting(engine) as connection:
-        chunks = [(row.range_start, row.range_end) for row in await connection.execute(_CHUNKS)]
-        for begin, end in joined(chunks):
+        for begin, end in (await connection.execute(_CHUNKS)).all():
             # The bucket that ends where the chunk begins has its last moment in it.
             known = await connection.scalar(_KNOWN, {"day": begin - timedelta(days=1), "begin": begin})
             first = begin if known else begin - timedelta(days=1)
