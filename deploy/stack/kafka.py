@@ -94,6 +94,8 @@ def _properties(folder: Path, plain: int, secured: int, controller: int, passwor
         # A test that kills a member does not wait the minimum of six seconds for it.
         "group.min.session.timeout.ms": "1000",
         "group.initial.rebalance.delay.ms": "0",
+        # The place of a group that has been stopped is not forgotten after a week: it says what has been judged.
+        "offsets.retention.minutes": "5256000",
         # The default buffer of the cleaner is a quarter of the heap given here.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
     }

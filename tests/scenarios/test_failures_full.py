@@ -18,10 +18,11 @@ from tests.conftest import running, settings, until
 from tests.scenarios.field import alerts, history, officer, publish, storm
 from tests.scenarios.test_failures import ready
 from tongluo import testing
+from tongluo.clock import wall_now
 from tongluo.log import kafka_address, kafka_topics
 from tongluo.log.kafka import open_kafka
 from tongluo.log.kafka_address import KafkaAddress
-from tongluo.log.port import Assigned, Consumer, Event, Revoked
+from tongluo.log.port import Assigned, Consumer, Entry, Event, Revoked
 from tongluo.topics import READINGS
 
 
@@ -83,6 +84,22 @@ async def test_kafka_is_killed_and_what_came_meanwhile_is_judged_when_it_is_back
         await asyncio.to_thread(own_kafka.restart)
         await until(lambda: raised(program), timeout_s=60)
         await until(lambda: ready(program), timeout_s=60)
+
+
+async def test_an_append_waits_for_kafka_and_is_made_once(own_kafka: Server) -> None:
+    address = kafka_address.parse(f"kafka://127.0.0.1:{own_kafka.port}/waits")
+    await kafka_topics.ensure(address, replication=1)
+    entries = [Entry(READINGS, f"k{n}", b"x", wall_now()) for n in range(5)]
+    async with open_kafka(address, session_s=2.0) as log:
+        await log.append(entries)
+        await asyncio.to_thread(own_kafka.kill)
+        waiting = asyncio.ensure_future(log.append(entries))
+        await asyncio.sleep(5.0)
+        assert not waiting.done()
+        await asyncio.to_thread(own_kafka.restart)
+        async with asyncio.timeout(30):
+            await waiting
+        assert sum((await log.ends(READINGS)).values()) == 2 * len(entries)
 
 
 async def test_mosquitto_is_killed_and_gateways_go_on_when_it_is_back(

@@ -33,9 +33,9 @@ _WATCH_EVERY_S: Final = 2.0
 class KafkaLog:
     """The log over one cluster. Open it with `open_kafka`."""
 
-    def __init__(self, cluster: Cluster, producer: AIOKafkaProducer, member: str | None) -> None:
+    def __init__(self, cluster: Cluster, appender: "_Appender", member: str | None) -> None:
         self._cluster = cluster
-        self._producer = producer
+        self._appender = appender
         self._member = member
 
     async def append(self, entries: Sequence[Entry]) -> None:
@@ -45,12 +45,7 @@ class KafkaLog:
             place = self._cluster.place(entry.topic, entry.topic.partition_of(entry.key))
             by_place.setdefault(place, []).append(entry)
         with self._cluster.named("cannot be appended to"):
-            sent = [
-                delivered
-                for place, group in by_place.items()
-                async for delivered in _send(self._producer, place, group)
-            ]
-            await asyncio.gather(*sent)
+            await self._appender.append(by_place)
 
     def join(
         self, group: str, topic: Topic, *, batch_size: int = 1000, commits: bool = True
@@ -113,37 +108,76 @@ async def open_kafka(
     # It tells of every step that it takes again by itself, several a second while a broker is away. What fails for good
     # is raised, and `watch` says when the cluster is away.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    async with _opened(address, session_s) as (cluster, producer):
-        yield KafkaLog(cluster, producer, member)
-
-
-@asynccontextmanager
-async def _opened(address: KafkaAddress, session_s: float) -> AsyncIterator[tuple[Cluster, AIOKafkaProducer]]:
     opening = True
     try:
         async with reached(address, session_s) as cluster:
-            producer = AIOKafkaProducer(
-                **address.clients(),
-                enable_idempotence=True,
-                acks="all",
-                max_batch_size=_BATCH_BYTES,
-                max_request_size=MAX_RECORD_BYTES,
-                linger_ms=0,
-                retry_backoff_ms=20,
-                request_timeout_ms=int(session_s * 1000),
-            )
+            appender = _Appender(address, session_s)
             try:
-                await producer.start()
+                await appender.started()
                 opening = False
-                yield cluster, producer
+                yield KafkaLog(cluster, appender, member)
             finally:
-                await goodbye(producer.stop())
+                await appender.stop()
     except (KafkaError, OSError) as error:
         if not opening:
             raise
         raise MissingPartError(
             f"Kafka at {address.bootstrap} cannot be reached ({error!r}): start it, or correct TONGLUO_LOG"
         ) from error
+
+
+class _Appender:
+    """An idempotent producer. It waits for a cluster that is away, for as long as that takes.
+
+    Made anew after what it cannot recover from: one whose numbering is in doubt never works again.
+    """
+
+    def __init__(self, address: KafkaAddress, session_s: float) -> None:
+        self._address = address
+        self._session_s = session_s
+        self._producer: AIOKafkaProducer | None = None
+        self._starting = asyncio.Lock()
+
+    async def append(self, entries: Mapping[TopicPartition, Sequence[Entry]]) -> None:
+        """Raises what Kafka raises."""
+        producer = await self.started()
+        try:
+            sent = [
+                delivered
+                for place, group in entries.items()
+                async for delivered in _send(producer, place, group)
+            ]
+            await asyncio.gather(*sent)
+        except KafkaError:
+            if self._producer is producer:
+                await self.stop()
+            raise
+
+    async def started(self) -> AIOKafkaProducer:
+        async with self._starting:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    **self._address.clients(),
+                    enable_idempotence=True,
+                    acks="all",
+                    max_batch_size=_BATCH_BYTES,
+                    max_request_size=MAX_RECORD_BYTES,
+                    linger_ms=0,
+                    retry_backoff_ms=20,
+                    request_timeout_ms=int(self._session_s * 1000),
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    await goodbye(producer.stop())
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def stop(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await goodbye(producer.stop())
 
 
 async def _send(

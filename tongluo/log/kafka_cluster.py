@@ -186,9 +186,10 @@ async def reached(address: KafkaAddress, session_s: float) -> AsyncIterator[Clus
 
 
 async def goodbye(closing: Coroutine[Any, Any, None]) -> None:
-    """A client that cannot say goodbye is gone all the same."""
+    """A client that cannot say goodbye, or takes too long over it, is gone all the same."""
     try:
-        await closing
+        async with asyncio.timeout(_PATIENCE_S):
+            await closing
     except (KafkaError, OSError, TimeoutError) as error:
         logger.info("a Kafka client did not close cleanly: %r", error)
 

@@ -60,9 +60,9 @@ async def joined(
     )
     consumer = KafkaConsumer(cluster, client, group, topic, batch_size=batch_size, commits=commits)
     client.subscribe([cluster.address.named(topic.name)], listener=consumer.listener)
-    with cluster.named(f"does not let us join {group}"):
-        await client.start()
     try:
+        with cluster.named(f"does not let us join {group}"):
+            await client.start()
         yield consumer
     finally:
         await consumer.close()
@@ -291,14 +291,9 @@ class KafkaConsumer:
         found = await self._client.getmany(timeout_ms=int(timeout_s * 1000), max_records=self._batch_size)
         entries: list[Stored] = []
         for place, records in found.items():
-            # Fetched before a rebalance that has since been settled otherwise.
-            if (
-                place.partition not in self._next
-                or not records
-                or records[0].offset < self._next[place.partition]
-            ):
-                continue
-            self._next[place.partition] = records[-1].offset + 1
+            following = self._next.get(place.partition)
+            if following is None:
+                continue  # fetched before a rebalance that has since been settled otherwise
             entries += [
                 Stored(
                     place.partition,
@@ -307,7 +302,9 @@ class KafkaConsumer:
                     record.value,
                 )
                 for record in records
+                if record.offset >= following
             ]
+            self._next[place.partition] = records[-1].offset + 1
         return Batch(tuple(entries)) if entries else None
 
     async def _send(self, producer: AIOKafkaProducer, entry: Entry) -> None:

@@ -5,12 +5,14 @@ metadata say which offsets they have. So whoever reads a position knows its stat
 a search.
 """
 
+import re
 from typing import Final
 
 import msgspec
 
 # Kafka takes a batch of a megabyte by default on every hop.
 CHUNK_BYTES: Final = 512 * 1024
+_FORM: Final = re.compile(r"state:([0-9]+)-([0-9]+)@([0-9]+)")
 
 
 class StatePlace(msgspec.Struct, frozen=True):
@@ -26,11 +28,8 @@ class StatePlace(msgspec.Struct, frozen=True):
     @classmethod
     def read(cls, metadata: str | None) -> "StatePlace | None":
         """The place that a position's metadata tell; None if they tell none, as after a reset by hand."""
-        if not metadata or not metadata.startswith("state:"):
-            return None
-        span, _, at = metadata.removeprefix("state:").partition("@")
-        first, _, last = span.partition("-")
-        return cls(int(first), int(last), int(at))
+        found = _FORM.fullmatch(metadata or "")
+        return cls(*(int(number) for number in found.groups())) if found else None
 
 
 def chunks(value: bytes) -> list[bytes]:
