@@ -58,13 +58,22 @@ async def test_what_an_operator_changed_is_corrected_and_what_was_added_stays(ka
         name = kafka.named("readings")
         changed = {"retention.ms": "1000", "retention.bytes": "-1", "compression.type": "lz4"}
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changed)])
-        done = await kafka_topics.ensure(kafka, replication=1)
-        assert any("retention.ms 1000 → -1" in line for line in done)
+
+        async def corrected() -> bool:
+            done = await kafka_topics.ensure(kafka, replication=1)
+            return any("retention.ms 1000 → -1" in line for line in done)
+
+        # Kafka tells of a change a moment after it has been made.
+        await until(corrected)
+
+        async def as_it_should_be() -> bool:
+            return await kafka_topics.ensure(kafka, replication=1) == []
+
+        await until(as_it_should_be)
         [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
         found = {entry[0]: entry[1] for *_, entries in answer.resources for entry in entries}
         assert found["retention.ms"] == "-1"
         assert found["compression.type"] == "lz4"
-        assert await kafka_topics.ensure(kafka, replication=1) == []
     finally:
         await admin.close()
 
