@@ -24,7 +24,7 @@ class UsageError(TongluoError):
 
 def main() -> None:
     """Entry point of the `tongluo` command. Exit codes: 0 well, 1 something to mend, 2 wrong usage."""
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     if arguments.command == "version":
         print(f"tongluo {__version__}")  # noqa: T201 - a terminal program
         sys.exit(OK)
@@ -35,14 +35,15 @@ def main() -> None:
         sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    found = argparse.ArgumentParser(
         prog="tongluo",
         description="Tongluo 铜锣: streaming hazard monitoring and early warning for counties.",
         epilog="Settings are TONGLUO_* variables or a TOML file (--config); docs/settings.md lists them. "
         "Exit codes: 0 well, 1 something to mend (the message says what), 2 wrong usage.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = _command(commands, "run", "run the service, or some of its roles, until stopped")
     run.add_argument("--roles", help="comma-separated: ingest,record,rules,notify,console (default: all)")
     demo = _command(commands, "demo", "the whole way on this machine, with a simulated county")
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     tasks = commands.add_parser("admin", help="tasks of an integrator: `tongluo admin --help` lists them")
     admin.add(tasks.add_subparsers(dest="task", required=True, metavar="TASK"), _command)
     commands.add_parser("version", help="print the version")
-    return parser
+    return found
 
 
 def _command(commands: Any, name: str, words: str) -> argparse.ArgumentParser:

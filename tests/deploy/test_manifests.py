@@ -15,7 +15,10 @@ import pytest
 import yaml
 from cloudcoil.models.keda.v1alpha1 import ScaledObject
 
+from services.__main__ import parser
+from services.rules import service as rules
 from services.settings import Role, Settings
+from tongluo.log.kafka_address import KafkaAddress
 from tongluo.topics import READINGS
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +92,20 @@ def test_every_role_runs(kind: str) -> None:
             commands = [["run", "--roles", role] for role in re.findall(r"tongluo@(\w+)\.service", target)]
     roles = [command[2] for command in commands if command[:2] == ["run", "--roles"]]
     assert sorted(roles) == sorted(role.value for role in Role)
+    for command in commands:
+        if command and command[0] in ("run", "admin"):
+            parser().parse_args(command)
+
+
+def test_the_scaler_looks_at_the_group_that_the_rules_form() -> None:
+    [scaler] = [
+        d["spec"]["triggers"][0]["metadata"]
+        for d in MANIFESTS.values()
+        if d["kind"] == "ScaledObject" and d["metadata"]["name"] == "rules"
+    ]
+    ours = KafkaAddress("kafka")
+    assert scaler["consumerGroup"] == ours.named(rules.GROUP, READINGS.name)
+    assert scaler["topic"] == ours.named(READINGS.name)
 
 
 # -- Docker
