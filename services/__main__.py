@@ -33,6 +33,10 @@ def main() -> None:
     except TongluoError as error:
         print(f"tongluo: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(USAGE if isinstance(error, UsageError) else FAILED)
+    except BrokenPipeError:
+        # Whoever read along has seen enough (`tongluo doctor | head`). Nothing may be left to write at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
 
 
 def parser() -> argparse.ArgumentParser:
