@@ -75,7 +75,7 @@ async def bare_loop(port: int, url: str) -> None:
                 await response.read()
 
         async for message in client.messages:
-            group.create_task(post(bytes(message.payload)))  # type: ignore[arg-type]
+            group.create_task(post(bytes(message.payload)))
 
 
 async def bench(alerts: int, rate: float, runs: int) -> None:
