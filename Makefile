@@ -4,10 +4,10 @@ BIN := .venv/bin
 PAGE := services/console/web
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev web demo doctor stack stack-stop check test screenshot bench bench-latency clean
+.PHONY: help install install-dev web demo doctor stack stack-stop check test screenshot bench bench-latency bench-throughput bench-replicas bench-handover clean
 
 help:  ## What can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 install:  ## The environment from the lock
 	@deploy/bootstrap python
@@ -43,10 +43,19 @@ test: install-dev web  ## Every test, against real servers (starts the stack, an
 screenshot: install-dev web  ## The picture of the README, taken by the browser test
 	SCREENSHOT=docs/images/duty-room.png $(BIN)/pytest -q tests/browser -k without_a_reload
 
-bench: bench-latency  ## Every benchmark
+bench: bench-latency bench-throughput bench-replicas bench-handover  ## Every benchmark
 
 bench-latency: install-dev web  ## From MQTT publish to webhook receipt
 	$(BIN)/python -m benchmarks.latency
+
+bench-throughput: install-dev web  ## Readings a second through the full stack; alerts at half of that
+	$(BIN)/python -m benchmarks.throughput
+
+bench-replicas: install-dev  ## What a second and a third rules process add
+	$(BIN)/python -m benchmarks.replicas
+
+bench-handover: install-dev  ## How long a rules process's state takes to its successor
+	$(BIN)/python -m benchmarks.handover
 
 clean:  ## Remove what was built; data/ stays
 	rm -rf .venv .tools build $(PAGE)/dist $(PAGE)/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -120,7 +120,9 @@ class _Field(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(mqtt5.ConnectPacket(f"bench-load-{os.getpid()}", clean_start=True, keep_alive=600).write())
+        self._transport.write(
+            mqtt5.ConnectPacket(f"bench-load-{os.getpid()}", clean_start=True, keep_alive=600).write()
+        )
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
