@@ -38,15 +38,17 @@ class KafkaLog:
 
     async def append(self, entries: Sequence[Entry]) -> None:
         check(entries)
-        by_place: dict[TopicPartition, list[Entry]] = {}
+        by_place: dict[tuple[str, int], list[Entry]] = {}
         for entry in entries:
-            place = self._cluster.place(entry.topic, entry.topic.partition_of(entry.key))
+            place = entry.topic.name, entry.topic.partition_of(entry.key)
             by_place.setdefault(place, []).append(entry)
         with self._cluster.named("cannot be appended to"):
             sent = [
                 delivered
-                for place, group in by_place.items()
-                async for delivered in _send(self._producer, place, group)
+                for (_, partition), group in by_place.items()
+                async for delivered in _send(
+                    self._producer, self._cluster.place(group[0].topic, partition), group
+                )
             ]
             await asyncio.gather(*sent)
 
