@@ -16,6 +16,8 @@ import psycopg
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+# Not the program's own topics: both may be on one broker, and neither is to do the other's work.
+ROOT = "bare/v1"
 TABLE = "CREATE TABLE bare (station text, metric text, time timestamptz, value float8)"
 _INSERT = "INSERT INTO bare (station, metric, time, value) VALUES (%s, %s, %s, %s)"
 
@@ -25,7 +27,7 @@ async def bridge(host: str, port: int, bootstrap: str, topic: str) -> None:
         AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5) as producer,
         aiomqtt.Client(host, port) as client,
     ):
-        await client.subscribe("tongluo/v1/+/readings", qos=1)
+        await client.subscribe(f"{ROOT}/+/readings", qos=1)
         print("ready", flush=True)
         async for message in client.messages:
             await producer.send(topic, bytes(message.payload))

@@ -5,6 +5,7 @@ from pathlib import Path
 from tongluo.region import County, Division, DivisionKind, Gateway, Site, SiteKind, Station, StationKind
 
 GAUGES_PER_GATEWAY = 20
+ROOT = "tongluo/v1"
 
 
 def station_of(number: int) -> str:
@@ -20,8 +21,9 @@ def gateway_of(number: int) -> str:
     return f"G-{(number - 1) // GAUGES_PER_GATEWAY + 1}"
 
 
-def topic_of(number: int) -> str:
-    return f"tongluo/v1/{gateway_of(number)}/readings"
+def topic_of(number: int, root: str = ROOT) -> str:
+    """Where the gauge's gateway publishes; a peer on the same broker listens under a root of its own."""
+    return f"{root}/{gateway_of(number)}/readings"
 
 
 def county(gauges: int) -> County:

@@ -17,7 +17,7 @@ import mqtt5
 import msgspec
 import uvloop
 
-from benchmarks.county import GAUGES_PER_GATEWAY, station_of, topic_of
+from benchmarks.county import GAUGES_PER_GATEWAY, ROOT, station_of, topic_of
 
 EVERY = timedelta(minutes=5)
 _MOST_PACKET_IDS = 65_535
@@ -38,6 +38,7 @@ class Plan(msgspec.Struct, frozen=True):
     steps: int
     first: datetime
     per_message: int = 1
+    root: str = ROOT
     rate: float = 0.0
     # The embedded broker ends a connection with more than 500, and does not announce it.
     window: int = 400
@@ -90,7 +91,7 @@ def messages(plan: Plan) -> Iterator[tuple[str, bytes]]:
                 for n in gauges
             ]
             yield (
-                topic_of(station),
+                topic_of(station, plan.root),
                 msgspec.json.encode(readings if plan.per_message > 1 else readings[0]),
             )
 

@@ -12,6 +12,7 @@ import psutil
 import psycopg
 
 from benchmarks import bare
+from benchmarks.county import ROOT
 from benchmarks.load import Plan
 from benchmarks.stack import Servers, fresh_place, pid_of, role_processes
 from services.embedded.postgres import postgres
@@ -35,6 +36,7 @@ class System(Protocol):
 
     name: str
     broker: tuple[str, int]
+    root: str
     pids: Mapping[str, int]
 
     async def progress(self) -> dict[str, int]:
@@ -56,6 +58,7 @@ class Tongluo:
     log: Log
     store: Connection
     console: str
+    root: str = ROOT
 
     async def progress(self) -> dict[str, int]:
         stored = await (
@@ -98,6 +101,7 @@ class Bare:
     broker: tuple[str, int]
     pids: Mapping[str, int]
     store: Connection
+    root: str = bare.ROOT
 
     async def progress(self) -> dict[str, int]:
         row = await (await self.store.execute("SELECT count(*) FROM bare")).fetchone()

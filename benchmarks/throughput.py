@@ -54,7 +54,7 @@ class Calendar:
     def plan(self, system: System, readings: int, per_message: int, rate: float = 0.0) -> Plan:
         host, port = system.broker
         steps = max(1, round(readings / self._stations))
-        plan = Plan(host, port, self._stations, steps, self._next, per_message, rate)
+        plan = Plan(host, port, self._stations, steps, self._next, per_message, root=system.root, rate=rate)
         self._next += steps * EVERY
         return plan
 
