@@ -4,10 +4,10 @@ BIN := .venv/bin
 PAGE := services/console/web
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev web timescale demo doctor stack stack-stop check test screenshot bench bench-latency bench-store clean
+.PHONY: help install install-dev web timescale demo doctor stack stack-stop check test screenshot bench bench-latency bench-throughput bench-replicas bench-handover bench-store clean
 
 help:  ## What can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 install:  ## The environment from the lock
 	@deploy/bootstrap python
@@ -46,10 +46,19 @@ test: install-dev web timescale  ## Every test, against real servers (starts the
 screenshot: install-dev web  ## The picture of the README, taken by the browser test
 	SCREENSHOT=docs/images/duty-room.png $(BIN)/pytest -q tests/browser -k without_a_reload
 
-bench: bench-latency bench-store  ## Every benchmark
+bench: bench-latency bench-throughput bench-replicas bench-handover bench-store  ## Every benchmark
 
 bench-latency: install-dev web  ## From MQTT publish to webhook receipt
 	$(BIN)/python -m benchmarks.latency
+
+bench-throughput: install-dev web  ## Readings a second through the full stack; alerts at half of that
+	$(BIN)/python -m benchmarks.throughput
+
+bench-replicas: install-dev  ## What a second and a third rules process add
+	$(BIN)/python -m benchmarks.replicas
+
+bench-handover: install-dev  ## How long a rules process's state takes to its successor
+	$(BIN)/python -m benchmarks.handover
 
 bench-store: install-dev timescale  ## Bytes per reading and a chart of 30 days, with TimescaleDB and without
 	$(BIN)/python -m benchmarks.store

@@ -13,126 +13,35 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import aiomqtt
-import httpx
-from aiohttp import web
 
+from benchmarks.county import write_county
 from benchmarks.machine import closing_line, spread
+from benchmarks.webhooks import Stopwatch, listening, p99, publish_alarming, subscribed
 from services.embedded.broker import broker as mqtt_broker
 from services.embedded.ports import free_port
 from tests.scenarios.command import Command, command
-from tongluo import testing
-from tongluo.region import County
 
-TOKEN_HEADERS = {"authorization": "Bearer test-token-of-the-administrator"}
 DAY = "2026-07-{day:02d}T00:00:00+00:00"
 
 
-def county_toml(county: County) -> str:
-    """A county as the file it is read from."""
-    parts = [f'[county]\ncode = "{county.code}"\nname = "{county.name}"\nname_en = "{county.name_en}"']
-    parts += [f'[[gateway]]\nid = "{g.id}"\nname = "{g.name}"' for g in county.gateways.values()]
-    parts += [
-        f'[[site]]\nid = "{s.id}"\nname = "{s.name}"\nkind = "{s.kind}"\ndivision = "{s.division}"\n'
-        f"latitude = {s.latitude:.4f}\nlongitude = {s.longitude}"
-        for s in county.sites.values()
-    ]
-    parts += [
-        f'[[station]]\nid = "{s.id}"\nname = "{s.name}"\nkind = "{s.kind}"\nsite = "{s.site}"\n'
-        f'gateway = "{s.gateway}"\nlatitude = {s.latitude:.4f}\nlongitude = {s.longitude}\nmetrics = ["rain"]'
-        for s in county.stations.values()
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def write_county(folder: Path, gauges: int) -> None:
-    county = testing.county(gauges)
-    folder.mkdir()
-    (folder / "county.toml").write_text(county_toml(county))
-    rows = [f"{d.code},{d.name},{d.kind},{d.parent}" for d in county.divisions.values()]
-    (folder / "divisions.csv").write_text("\n".join(["code,name,kind,parent", *rows]) + "\n")
-
-
-class Stopwatch:
-    """When each site's reading was published, and when the webhook about it came."""
-
-    def __init__(self) -> None:
-        self.sent: dict[str, float] = {}
-        self.heard: dict[str, float] = {}
-
-    def delays_ms(self) -> list[float]:
-        return sorted(
-            1000 * (self.heard[site] - sent) for site, sent in self.sent.items() if site in self.heard
-        )
-
-
-@asynccontextmanager
-async def listening(watch: Stopwatch, site_of: Callable[[bytes], str]) -> AsyncIterator[str]:
-    """A subscriber that notes the first receipt for each site."""
-
-    async def hook(request: web.Request) -> web.Response:
-        site = site_of(await request.read())
-        watch.heard.setdefault(site, time.perf_counter())
-        return web.Response()
-
-    app = web.Application()
-    app.router.add_post("/hook", hook)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    finally:
-        await runner.cleanup()
-
-
 async def publish(port: int, watch: Stopwatch, alerts: int, rate: float, day: int) -> None:
-    """One reading of 60 mm for every gauge, evenly spaced; `rate` 0 is all at once."""
-    async with aiomqtt.Client("127.0.0.1", port, max_queued_outgoing_messages=0) as client:
-        client.pending_calls_threshold = 2 * alerts
-        began = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for n in range(1, alerts + 1):
-                if rate:
-                    await asyncio.sleep(max(0.0, began + n / rate - time.perf_counter()))
-                reading = {"station": f"R-{n}", "metric": "rain", "time": DAY.format(day=day), "value": 60.0}
-                topic = f"tongluo/v1/{'G-1' if n <= 2 else 'G-2'}/readings"
-                watch.sent[f"S-{n}"] = time.perf_counter()
-                group.create_task(client.publish(topic, json.dumps(reading), qos=1))
-
-
-async def all_heard(watch: Stopwatch, alerts: int) -> None:
-    deadline = time.perf_counter() + 60
-    while len(watch.heard) < alerts:
-        if time.perf_counter() > deadline:
-            raise SystemExit(f"only {len(watch.heard)} of {alerts} alerts arrived within a minute")
-        await asyncio.sleep(0.02)
+    await publish_alarming(("127.0.0.1", port), watch, range(1, alerts + 1), rate, DAY.format(day=day))
 
 
 async def tongluo_run(program: Command, alerts: int, rate: float, day: int) -> list[float]:
     watch = Stopwatch()
-    async with (
-        listening(watch, lambda body: str(json.loads(body)["data"]["alert"]["site"]["id"])) as url,
-        httpx.AsyncClient(base_url=program.url + "/api/v1", headers=TOKEN_HEADERS) as api,
-    ):
-        made = (
-            (await api.post("/subscriptions", json={"name": "bench", "url": url})).raise_for_status().json()
-        )
+    async with subscribed(program.url, watch) as api:
         await publish(program.mqtt_port, watch, alerts, rate, day)
         try:
-            await all_heard(watch, alerts)
+            await watch.all_heard(alerts)
         except SystemExit:
             print((await api.get(f"{program.url}/readyz")).text)
             print("\n".join(program.output))
             raise
-        await asyncio.sleep(1.0)  # let the outcomes be written before the subscription goes
-        await api.delete(f"/subscriptions/{made['id']}")
     return watch.delays_ms()
 
 
@@ -145,7 +54,7 @@ async def bare_run(port: int, alerts: int, rate: float, day: int) -> list[float]
         if process.stdout is not None:
             await process.stdout.readline()  # it says when it has subscribed
         await publish(port, watch, alerts, rate, day)
-        await all_heard(watch, alerts)
+        await watch.all_heard(alerts)
         process.terminate()
         await process.wait()
     return watch.delays_ms()
@@ -166,11 +75,7 @@ async def bare_loop(port: int, url: str) -> None:
                 await response.read()
 
         async for message in client.messages:
-            group.create_task(post(bytes(message.payload)))  # type: ignore[arg-type]
-
-
-def p99(delays: list[float]) -> float:
-    return statistics.quantiles(delays, n=100)[98]
+            group.create_task(post(bytes(message.payload)))
 
 
 async def bench(alerts: int, rate: float, runs: int) -> None:

@@ -1,5 +1,6 @@
 """The rules role: readings from the log, findings to the log, state and place in one commit."""
 
+import gc
 import logging
 import time
 from collections.abc import Sequence
@@ -111,7 +112,7 @@ class Rules:
         offset = snapshot.offset if snapshot else 0
         consumer.seek(number, offset)
         return _Partition(
-            state=_decoder.decode(snapshot.value) if snapshot else PartitionState(),
+            state=_restored(snapshot.value) if snapshot else PartitionState(),
             judged=offset,
             committed=await consumer.committed(number),
             snapshot_at_s=time.monotonic(),
@@ -170,6 +171,23 @@ class Rules:
             partition.since_snapshot >= self._snapshot_every
             or time.monotonic() - partition.snapshot_at_s >= SNAPSHOT_EVERY_S
         )
+
+
+def _restored(snapshot: bytes) -> PartitionState:
+    """A partition's state out of its snapshot.
+
+    A large county's is a tree of a million objects that come at once, stay, and hold no cycles: the cyclic collector
+    would go through them again and again, while they come and ever after.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        state = _decoder.decode(snapshot)
+        gc.freeze()
+    finally:
+        if collecting:
+            gc.enable()
+    return state
 
 
 def _site(state: PartitionState, judge: RainstormJudge, site: str) -> SiteRain:

@@ -40,12 +40,17 @@ class KafkaLog:
 
     async def append(self, entries: Sequence[Entry]) -> None:
         check(entries)
-        by_place: dict[TopicPartition, list[Entry]] = {}
+        by_place: dict[tuple[str, int], list[Entry]] = {}
         for entry in entries:
-            place = self._cluster.place(entry.topic, entry.topic.partition_of(entry.key))
+            place = entry.topic.name, entry.topic.partition_of(entry.key)
             by_place.setdefault(place, []).append(entry)
         with self._cluster.named("cannot be appended to"):
-            await self._appender.append(by_place)
+            await self._appender.append(
+                {
+                    self._cluster.place(group[0].topic, partition): group
+                    for (_, partition), group in by_place.items()
+                }
+            )
 
     def join(
         self, group: str, topic: Topic, *, batch_size: int = 1000, commits: bool = True

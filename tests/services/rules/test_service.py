@@ -1,6 +1,7 @@
 """The rules role over a real log: killed anywhere, it finds what it would have found, byte for byte."""
 
 import asyncio
+import gc
 import random
 import sys
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ import psycopg
 import pytest
 
 from services.rules.catalogue import load
-from services.rules.service import GROUP, Rules
+from services.rules.service import GROUP, PartitionState, Rules, _restored
 from tests.backends import Backend
 from tests.conftest import opened_log, until
 from tongluo import wire
@@ -209,3 +210,11 @@ async def test_a_crash_between_judging_and_commit_is_judged_again(
         await until(lambda: at_the_end(log))
         running.cancel()
         assert await findings(log) == expected
+
+
+def test_restoring_a_state_leaves_the_collector_at_work() -> None:
+    assert _restored(msgspec.msgpack.encode(PartitionState({"rainstorm": {}}))).sites == {"rainstorm": {}}
+    assert gc.isenabled()
+    with pytest.raises(msgspec.MsgspecError):
+        _restored(b"not a state")
+    assert gc.isenabled()

@@ -1,0 +1,71 @@
+"""What the benchmarks put on the program, and how they would notice that some of it was lost."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from benchmarks import handover
+from benchmarks.backlog import entry
+from benchmarks.county import site_of, station_of, write_county
+from benchmarks.load import EVERY, Plan, messages
+from services.ingest import pipeline
+from services.ingest.mqtt import Message
+from services.rules.catalogue import load
+from services.rules.rainstorm import RainstormJudge
+from services.rules.service import PartitionState
+from tongluo import wire
+from tongluo.county_folder import read_folder
+from tongluo.reading import Reading
+
+START = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def taken(plan: Plan, folder: Path) -> list[Reading]:
+    """What ingest makes of a plan's messages."""
+    write_county(folder / "county", plan.stations)
+    context = pipeline.Context(read_folder(folder / "county"), START, pipeline.Limits(None, None))
+    outcomes = [
+        outcome
+        for topic, payload in messages(plan)
+        for outcome in pipeline.read(Message(topic, payload, START), context)
+    ]
+    assert all(isinstance(outcome, Reading) for outcome in outcomes), outcomes[:3]
+    return [outcome for outcome in outcomes if isinstance(outcome, Reading)]
+
+
+def faults(plan: Plan, readings: list[Reading]) -> list[str]:
+    found: list[str] = []
+    for name in plan.named():
+        values = [reading.value for reading in readings if reading.station == name]
+        found += plan.differs(name, len(values), sum(values))
+    return found
+
+
+@pytest.mark.parametrize("per_message", [1, 20])
+def test_a_plan_is_taken_whole_and_each_loss_is_noticed(tmp_path: Path, per_message: int) -> None:
+    plan = Plan("", 0, 45, 7, START, per_message)
+    readings = taken(plan, tmp_path)
+    assert len(readings) == plan.readings == 315
+    assert faults(plan, readings) == []
+    assert len(faults(plan, readings[1:])) == 1
+    assert len(faults(plan, [*readings, readings[0]])) == 1
+
+
+def test_no_gauge_speaks_twice_for_one_moment_and_plans_follow_each_other(tmp_path: Path) -> None:
+    plan = Plan("", 0, 45, 7, START, 20)
+    readings = taken(plan, tmp_path)
+    assert len({(reading.station, reading.time) for reading in readings}) == len(readings)
+    assert max(reading.time for reading in readings) + EVERY == plan.ends
+
+
+def test_the_state_handed_over_is_what_judging_makes() -> None:
+    [judge] = (RainstormJudge(rule) for rule in load())
+    written = msgspec.msgpack.decode(handover.state([4, 5, 6]), type=PartitionState)
+    for number in (4, 5, 6):
+        site = judge.new_site()
+        for step in range(handover.STEPS):
+            judge.judge(site, wire.READING.decode(entry(number, START, step).value))
+        assert len(site.stations[station_of(number)].sums.times) == handover.STEPS
+        assert written.sites[judge.rule.id][site_of(number)] == site
