@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import cast
 
+import aiomqtt
 import psycopg
 import pytest
 
@@ -29,15 +30,27 @@ def stack_dsn(stack: Callable[[str], str]) -> Iterator[str]:
 
 
 @pytest.fixture
-def full(stack: Callable[[str], str], stack_dsn: str, kafka: KafkaAddress, tmp_path: Path) -> Settings:
+async def full(
+    stack: Callable[[str], str], stack_dsn: str, kafka: KafkaAddress, tmp_path: Path
+) -> AsyncIterator[Settings]:
     """Settings of a program on Mosquitto, Kafka and PostgreSQL, each used by this test alone."""
-    return settings(
+    yield settings(
         tmp_path,
         store=stack_dsn,
         log=f"kafka://{kafka.bootstrap}/{kafka.namespace}",
         mqtt=stack("mqtt"),
         mqtt_client=kafka.namespace,
     )
+    await forget_session(stack("mqtt"), kafka.namespace)
+
+
+async def forget_session(mqtt: str, client_id: str) -> None:
+    """Else the broker would keep every later message for a client that never comes back."""
+    host, _, port = mqtt.removeprefix("mqtt://").rpartition(":")
+    async with aiomqtt.Client(
+        host, int(port), identifier=client_id, protocol=aiomqtt.ProtocolVersion.V5, clean_start=True
+    ):
+        pass
 
 
 @pytest.fixture(params=["embedded", "full"])

@@ -15,6 +15,7 @@ from deploy.stack import mosquitto as mosquitto_server
 from deploy.stack.process import listens, start, stop
 from services.app import Running
 from tests.conftest import running, settings, until
+from tests.scenarios.conftest import forget_session
 from tests.scenarios.field import alerts, history, officer, publish, storm
 from tests.scenarios.test_failures import ready
 from tongluo import testing
@@ -84,6 +85,7 @@ async def test_kafka_is_killed_and_what_came_meanwhile_is_judged_when_it_is_back
         await asyncio.to_thread(own_kafka.restart)
         await until(lambda: raised(program), timeout_s=60)
         await until(lambda: ready(program), timeout_s=60)
+    await forget_session(stack("mqtt"), f"away-{os.getpid()}")
 
 
 async def test_an_append_waits_for_kafka_and_is_made_once(own_kafka: Server) -> None:
