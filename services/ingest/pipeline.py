@@ -47,7 +47,8 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 Step = Callable[[Draft, Context], Draft | Refused]
-Decoder = Callable[[bytes], Iterator[Observation | Refused]]
+# The payload, and when it came in (aware UTC): some formats give times relative to that.
+Decoder = Callable[[bytes, datetime], Iterator[Observation | Refused]]
 
 DECODERS: Final[dict[str, Decoder]] = {"readings": native.decode}
 
@@ -229,7 +230,7 @@ def _open(message: Message) -> tuple[str, Iterator[Observation | Refused]]:
             f"topic {message.topic[:128]} is not part of the contract; readings go to tongluo/v1/{{gw}}/readings",
         )
         return gateway, iter((Refused("unknown_topic", reason, message.payload),))
-    return gateway, decoder(message.payload)
+    return gateway, decoder(message.payload, message.received)
 
 
 def _finish(draft: Draft) -> Reading:
