@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from services.ingest import units
-from services.ingest.decoders import native, senml
+from services.ingest.decoders import cgs, native, senml
 from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused
 from tongluo.hazards import Words
@@ -50,7 +50,11 @@ Step = Callable[[Draft, Context], Draft | Refused]
 # The payload, and when it came in (aware UTC): some formats give times relative to that.
 Decoder = Callable[[bytes, datetime], Iterator[Observation | Refused]]
 
-DECODERS: Final[dict[str, Decoder]] = {"readings": native.decode, "senml": senml.decode}
+DECODERS: Final[dict[str, Decoder]] = {
+    "readings": native.decode,
+    "senml": senml.decode,
+    "cgs": cgs.decode,
+}
 
 # Topics of the contract that carry no observation: other parts of the program listen to them.
 NOT_OBSERVATIONS: Final = frozenset({"status", "commands"})

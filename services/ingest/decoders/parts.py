@@ -38,6 +38,11 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def written(value: Any) -> bytes:
+    """JSON of what was decoded from JSON, huge integers and all, for the quarantine."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def too_many(count: int, raw: bytes) -> Refused:
     """The refusal of a message with more readings than are taken at once."""
     return refuse(
