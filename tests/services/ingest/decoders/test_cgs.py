@@ -73,6 +73,7 @@ def test_a_county_may_have_a_table_of_its_own() -> None:
         (b'{"7":{"L1_LF_1":{"0001-01-01T00:00:00+08:00":1}}}', "wrong_time"),
         ('{"7":{"L1_LF_①":1}}'.encode(), "unknown_sensor"),
         (json.dumps({"7": {f"L1_LF_{n}": 1 for n in range(MAX_READINGS + 1)}}).encode(), "too_many_readings"),
+        (json.dumps({"7": {f"x{n}": {} for n in range(MAX_READINGS + 1)}}).encode(), "too_many_readings"),
         (json.dumps({str(n): {} for n in range(3)} | {"x": {"a": {}}}).encode(), "unknown_sensor"),
     ],
 )

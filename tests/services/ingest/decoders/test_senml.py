@@ -76,7 +76,6 @@ def test_units_of_the_rfc_become_the_metrics_own() -> None:
         (b"\x81\xa2\x02\x01\x02\x01", "not_cbor"),  # a field twice
         (b"\x81\xd8\x23\x61\x28", "not_cbor"),  # tag 35: a regular expression
         (b"\x81\xb9\xff\xff" + b"\x00" * 131_070, "not_cbor"),  # a map of 65,535 fields
-        (b"\x81\xa1\xf5\x61m", "missing_field"),  # true is not label 1
     ],
 )
 def test_what_is_refused_and_why(payload: bytes, code: str) -> None:
@@ -85,6 +84,29 @@ def test_what_is_refused_and_why(payload: bytes, code: str) -> None:
     assert refused.code == code
     assert refused.reason.zh
     assert refused.reason.en
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (b"\x81\xd8\x23\x61\x28", "has a tag"),
+        (b"\x81\xb9\xff\xff" + b"\x00" * 131_070, "65535 fields"),
+        (b"\x81" * 100 + b"\x00", "nested deeper"),
+        (b"\x9b" + b"\xff" * 8, "ends early"),
+        (b"\x80\x00", "follow"),
+    ],
+)
+def test_cbor_is_refused_before_it_is_built(payload: bytes, words: str) -> None:
+    """By the walk, in its own words: the library would first make what the message asks for."""
+    with pytest.raises(cbor.CborFaultError, match=words):
+        cbor.load(payload)
+
+
+def test_true_is_not_label_one() -> None:
+    """To Python True is 1; to CBOR it is a field nobody knows."""
+    [found] = decoded(cbor2.dumps([{0: "R-1/rain", 2: 5, True: "km"}]))
+    assert isinstance(found, Observation)
+    assert found.unit is None
 
 
 def test_a_base_that_cannot_be_read_ends_the_pack() -> None:

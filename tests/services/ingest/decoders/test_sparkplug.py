@@ -62,6 +62,15 @@ def test_the_count_goes_round() -> None:
         node = outcome.node
 
 
+def test_a_gap_is_counted_where_the_count_goes_round() -> None:
+    node = born(GOOD)
+    for seq, missed in ((254, 253), (2, 3), (2, 255)):
+        outcome = sparkplug.take(DATA, payload(seq, Metric(alias=1, double_value=1)), node)
+        assert (outcome.missed, outcome.rebirth, len(outcome.found)) == (missed, True, 1)
+        assert outcome.node is not None
+        node = outcome.node
+
+
 def test_state_goes_in_and_out_and_is_never_changed() -> None:
     node = born(Metric(name="R-1/rain", alias=1, datatype=10))
     before = (dict(node.metrics), dict(node.aliases), node.devices, node.seq)
@@ -74,10 +83,11 @@ def test_state_goes_in_and_out_and_is_never_changed() -> None:
 
 def test_a_device_born_again_forgets_its_old_aliases() -> None:
     device, data = Address("g", "DBIRTH", "e", "R-2"), Address("g", "DDATA", "e", "R-2")
-    first = sparkplug.take(device, payload(1, Metric(name="rain", alias=2, datatype=10)), born())
+    first = sparkplug.take(device, payload(1, Metric(name="crack", alias=2, datatype=10)), born())
     second = sparkplug.take(device, payload(2, Metric(name="rain", alias=3, datatype=10)), first.node)
-    outcome = sparkplug.take(data, payload(3, Metric(alias=2, double_value=1)), second.node)
-    assert golden.summary(list(outcome.found)) == [["refused", "not_in_birth"]]
+    old = (Metric(alias=2, double_value=1), Metric(name="crack", double_value=1))
+    outcome = sparkplug.take(data, payload(3, *old), second.node)
+    assert golden.summary(list(outcome.found)) == [["refused", "not_in_birth"]] * 2
 
 
 @pytest.mark.parametrize(
