@@ -10,6 +10,8 @@ import cbor2
 
 MAX_DEPTH: Final = 8
 MAX_FIELDS: Final = 64
+# Keys, values and containers of a whole message: the walk takes a few microseconds for each.
+MAX_ITEMS: Final = 200_000
 
 _ARRAY, _TAG = 4, 6
 _BREAK: Final = b"\xff"
@@ -36,6 +38,7 @@ def load(data: bytes) -> Any:
 def _walk(data: bytes) -> None:
     """Look at every head of `data`. Raises CborFaultError where it breaks a bound or ends early."""
     position = 0
+    items = 0
     left = [1]  # how many items are still to come, at each depth; _ENDLESS until a break
     while left:
         if left[-1] == 0:
@@ -44,6 +47,12 @@ def _walk(data: bytes) -> None:
             position += 1
             left.pop()
         else:
+            items += 1
+            if items > MAX_ITEMS:
+                raise CborFaultError(
+                    f"CBOR 含超过 {MAX_ITEMS} 项；请分批发送",
+                    f"the CBOR has over {MAX_ITEMS} items: send it in parts",
+                )
             position = _item(data, position, left)
     if position != len(data):
         rest = len(data) - position

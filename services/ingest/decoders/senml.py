@@ -67,9 +67,6 @@ def decode(payload: bytes, received: datetime) -> Iterator[Observation | Refused
     if isinstance(records, Refused):
         yield records
         return
-    if len(records) > MAX_READINGS:
-        yield too_many(len(records), payload)
-        return
     base = _Base()
     for item, raw in records:
         outcome = item if isinstance(item, _Unresolvable) else _rebase(item, base, raw, payload)
@@ -89,11 +86,14 @@ def _read(payload: bytes) -> list[tuple[Any, bytes]] | Refused:
     """The records of a pack as objects with JSON's labels, each with a pack of its own for the quarantine."""
     if payload[:1] and payload[0] in _CBOR_ARRAYS:
         try:
-            return [(_labelled(item), cbor2.dumps([item])) for item in load(payload)]
+            found = load(payload)
         except CborFaultError as fault:
             return refuse("not_cbor", fault.zh, fault.en, payload)
+        if len(found) > MAX_READINGS:
+            return too_many(len(found), payload)
+        return [(_labelled(item), cbor2.dumps([item])) for item in found]
     try:
-        return [_json(bytes(item)) for item in _items.decode(payload)]
+        items = _items.decode(payload)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return refuse(
             "not_senml",
@@ -101,6 +101,9 @@ def _read(payload: bytes) -> list[tuple[Any, bytes]] | Refused:
             f"the message is not a SenML array in JSON or CBOR: {error}",
             payload,
         )
+    return (
+        too_many(len(items), payload) if len(items) > MAX_READINGS else [_json(bytes(item)) for item in items]
+    )
 
 
 def _json(item: bytes) -> tuple[Any, bytes]:

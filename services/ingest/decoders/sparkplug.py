@@ -160,6 +160,9 @@ def _born(who: Address, payload: Payload, node: EdgeNode, data: bytes) -> Outcom
             return _stillborn(
                 who, node, "上线报文中有指标没有名称", "a metric of the birth has no name", data
             )
+        if (who.device, metric.name) in metrics:
+            name = shown(metric.name)
+            return _stillborn(who, node, f"指标 {name} 出现两次", f"metric {name} is there twice", data)
         known = Known(who.device, metric.name, metric.datatype, _unit(metric))
         metrics[who.device, metric.name] = known
         if metric.HasField("alias"):

@@ -68,6 +68,7 @@ def test_units_of_the_rfc_become_the_metrics_own() -> None:
         (b'[{"n":"/rain","v":1}]', "wrong_name"),
         (b"[{}]", "missing_field"),
         (b"[" + b",".join([b"{}"] * (MAX_READINGS + 1)) + b"]", "too_many_readings"),
+        (b"\x99\x27\x11" + b"\xa0" * (MAX_READINGS + 1), "too_many_readings"),
         (b"\x80\x00", "not_cbor"),  # bytes after the item
         (b"\x82\xa0", "not_cbor"),  # ends early
         (b"\x9b" + b"\xff" * 8, "not_cbor"),  # an array of 2**64 - 1 records
@@ -94,6 +95,7 @@ def test_what_is_refused_and_why(payload: bytes, code: str) -> None:
         (b"\x81" * 100 + b"\x00", "nested deeper"),
         (b"\x9b" + b"\xff" * 8, "ends early"),
         (b"\x80\x00", "follow"),
+        (b"\x9f" + b"\xa0" * 200_000 + b"\xff", "over 200000 items"),
     ],
 )
 def test_cbor_is_refused_before_it_is_built(payload: bytes, words: str) -> None:

@@ -122,7 +122,8 @@ GOOD = Metric(name="R-1/rain", alias=1, datatype=10, double_value=1)
         (payload(None, GOOD), "wrong_sequence"),
         (payload(256, GOOD), "wrong_sequence"),
         (b"\x12\x00" * (sparkplug.MAX_METRICS + 1), "too_many_metrics"),
-        (payload(0, GOOD, GOOD), "wrong_birth"),  # an alias twice
+        (payload(0, GOOD, Metric(name="R-2/rain", alias=1)), "wrong_birth"),  # an alias twice
+        (payload(0, GOOD, Metric(name="R-1/rain", datatype=3)), "wrong_birth"),  # a metric twice
         (payload(0, Metric(alias=1)), "wrong_birth"),  # without a name
         (payload(0, Metric(name="n" * 256)), "wrong_birth"),
         (payload(0, Metric(name="rain", datatype=10, double_value=1)), "wrong_name"),
