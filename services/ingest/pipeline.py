@@ -1,19 +1,20 @@
 """From bytes to readings: the steps, in order, as data. Pure: no I/O, no clock; `now` comes in with the context."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from services.ingest import units
-from services.ingest.decoders import native
+from services.ingest.decoders import cgs, detections, native, senml
 from services.ingest.mqtt import Message
-from services.ingest.observation import Observation, Refused
+from services.ingest.observation import Observation, Refused, Sighting
+from tongluo.detection import Detection, Snapshot, SnapshotRef
 from tongluo.hazards import Words
 from tongluo.reading import METRICS, Quality, Reading, Refusal, storable, storable_words
-from tongluo.region import County, Station
+from tongluo.region import County, Station, StationKind
 
 MAX_PAYLOAD_BYTES: Final = 512 * 1024
 MOST_REFUSALS: Final = 100
@@ -36,6 +37,13 @@ class Context(msgspec.Struct, frozen=True):
     limits: Limits
 
 
+class Detected(msgspec.Struct, frozen=True):
+    """A detection to be logged, and the snapshot that must be stored before."""
+
+    detection: Detection
+    snapshot: Snapshot | None
+
+
 class Draft(msgspec.Struct, frozen=True):
     """A reading in the making."""
 
@@ -47,9 +55,15 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 Step = Callable[[Draft, Context], Draft | Refused]
-Decoder = Callable[[bytes], Iterator[Observation | Refused]]
+# The payload, and when it came in (aware UTC): some formats give times relative to that.
+Decoder = Callable[[bytes, datetime], Iterator[Observation | Sighting | Refused]]
 
-DECODERS: Final[dict[str, Decoder]] = {"readings": native.decode}
+DECODERS: Final[dict[str, Decoder]] = {
+    "readings": native.decode,
+    "senml": senml.decode,
+    "cgs": cgs.decode,
+    "detections": detections.decode,
+}
 
 # Topics of the contract that carry no observation: other parts of the program listen to them.
 NOT_OBSERVATIONS: Final = frozenset({"status", "commands"})
@@ -58,23 +72,30 @@ NOT_OBSERVATIONS: Final = frozenset({"status", "commands"})
 def place(draft: Draft, context: Context) -> Draft | Refused:
     """Find the station, and check that this gateway speaks for it."""
     seen = draft.observation
+    station = _find(seen, draft.gateway, context)
+    if isinstance(station, Refused):
+        return station
+    return msgspec.structs.replace(draft, station=station, value=seen.value)
+
+
+def _find(seen: Observation | Sighting, gateway: str, context: Context) -> Station | Refused:
     station = context.county.stations.get(seen.station)
     if station is None:
         return _refuse(
-            draft,
+            seen,
             "unknown_station",
             f"测站 {seen.station[:64]} 未登记；请先登记，再重新入队",
             f"station {seen.station[:64]} is not registered; register it, then requeue",
         )
-    if station.gateway != draft.gateway:
+    if station.gateway != gateway:
         return _refuse(
-            draft,
+            seen,
             "foreign_station",
-            f"测站 {station.id} 属于网关 {station.gateway}，网关 {draft.gateway[:64]} 无权代报",
+            f"测站 {station.id} 属于网关 {station.gateway}，网关 {gateway[:64]} 无权代报",
             f"station {station.id} belongs to gateway {station.gateway}; "
-            f"gateway {draft.gateway[:64]} may not speak for it",
+            f"gateway {gateway[:64]} may not speak for it",
         )
-    return msgspec.structs.replace(draft, station=station, value=seen.value)
+    return station
 
 
 def know_metric(draft: Draft, context: Context) -> Draft | Refused:
@@ -82,14 +103,14 @@ def know_metric(draft: Draft, context: Context) -> Draft | Refused:
     metric, station = draft.observation.metric, _station(draft)
     if metric not in METRICS:
         return _refuse(
-            draft,
+            draft.observation,
             "unknown_metric",
             f"未知指标 {metric[:64]}；可用：{'、'.join(METRICS)}",
             f"unknown metric {metric[:64]}; known are {', '.join(METRICS)}",
         )
     if metric not in station.metrics:
         return _refuse(
-            draft,
+            draft.observation,
             "metric_not_registered",
             f"测站 {station.id} 未登记指标 {metric}（已登记：{'、'.join(station.metrics)}）",
             f"station {station.id} is not registered to measure {metric} (it is for {', '.join(station.metrics)})",
@@ -99,17 +120,21 @@ def know_metric(draft: Draft, context: Context) -> Draft | Refused:
 
 def check_time(draft: Draft, context: Context) -> Draft | Refused:
     """A clock far ahead or a year behind cannot be judged; the bytes are kept until somebody has looked."""
-    time, now, limits = draft.observation.time, context.now, context.limits
+    return _untimely(draft.observation, context) or draft
+
+
+def _untimely(seen: Observation | Sighting, context: Context) -> Refused | None:
+    time, now, limits = seen.time, context.now, context.limits
     if not FIRST_YEAR <= time.year <= LAST_YEAR:
         return _refuse(
-            draft,
+            seen,
             "wrong_time",
             f"时间 {time.isoformat()} 不在 {FIRST_YEAR}—{LAST_YEAR} 年之间，请校准网关时钟",
             f"time {time.isoformat()} is not between {FIRST_YEAR} and {LAST_YEAR}; set the gateway's clock",
         )
     if limits.future is not None and time > now + limits.future:
         return _refuse(
-            draft,
+            seen,
             "future_time",
             f"时间 {time.isoformat()} 比现在 {now:%Y-%m-%dT%H:%M:%SZ} 超前 {_span(time - now)}，请校准网关时钟",
             f"time {time.isoformat()} is {_span(time - now)} ahead of now ({now:%Y-%m-%dT%H:%M:%SZ}); "
@@ -117,13 +142,13 @@ def check_time(draft: Draft, context: Context) -> Draft | Refused:
         )
     if limits.past is not None and time < now - limits.past:
         return _refuse(
-            draft,
+            seen,
             "past_time",
             f"时间 {time.isoformat()} 比现在 {now:%Y-%m-%dT%H:%M:%SZ} 落后 {_span(now - time)}，请校准网关时钟",
             f"time {time.isoformat()} is {_span(now - time)} behind now ({now:%Y-%m-%dT%H:%M:%SZ}); "
             "set the gateway's clock",
         )
-    return draft
+    return None
 
 
 def convert_unit(draft: Draft, context: Context) -> Draft | Refused:
@@ -135,7 +160,7 @@ def convert_unit(draft: Draft, context: Context) -> Draft | Refused:
     value = units.convert(seen.value, seen.unit, own)
     if value is not None and not math.isfinite(value):
         return _refuse(
-            draft,
+            seen,
             "not_finite",
             f"{seen.value} {seen.unit} 换算为 {own} 后不是有限数值",
             f"{seen.value} {seen.unit} is not a finite number of {own}",
@@ -143,7 +168,7 @@ def convert_unit(draft: Draft, context: Context) -> Draft | Refused:
     if value is None:
         known = units.known(own)
         return _refuse(
-            draft,
+            seen,
             "unknown_unit",
             f"{seen.metric} 的单位 {seen.unit[:32]} 无法换算为 {own}；可用：{'、'.join(known)}",
             f"unit {seen.unit[:32]} of {seen.metric} cannot be converted to {own}; known are {', '.join(known)}",
@@ -162,17 +187,75 @@ def flag_range(draft: Draft, context: Context) -> Draft | Refused:
 STEPS: Final[tuple[Step, ...]] = (place, know_metric, check_time, convert_unit, flag_range)
 
 
-def read(message: Message, context: Context) -> list[Reading | Refusal]:
-    """Everything one message holds: readings to be logged, and refusals to be quarantined."""
+def read(message: Message, context: Context) -> list[Reading | Detected | Refusal]:
+    """Everything one message holds: readings and detections to be logged, and refusals to be quarantined."""
     gateway, found = _open(message)
-    outcomes = [
-        item if isinstance(item, Refused) else _through(Draft(gateway, item), context) for item in found
-    ]
-    readings = [_finish(outcome) for outcome in outcomes if isinstance(outcome, Draft)]
-    refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    return settle(message, gateway, found, context)
+
+
+def settle(
+    message: Message, gateway: str, found: Iterable[Observation | Sighting | Refused], context: Context
+) -> list[Reading | Detected | Refusal]:
+    """The same for what was found in a message by other means than its topic."""
+    taken: list[Reading | Detected] = []
+    refused: list[Refused] = []
+    for item in found:
+        outcome = _settled(item, gateway, context)
+        if isinstance(outcome, Refused):
+            refused.append(outcome)
+        else:
+            taken.append(outcome)
     if len(refused) > MOST_REFUSALS:
         refused = [_too_many(refused, message)]
-    return [*readings, *(refusal(message, gateway, item.code, item.reason, item.raw) for item in refused)]
+    return [*taken, *(refusal(message, gateway, item.code, item.reason, item.raw) for item in refused)]
+
+
+def _settled(
+    item: Observation | Sighting | Refused, gateway: str, context: Context
+) -> Reading | Detected | Refused:
+    match item:
+        case Refused():
+            return item
+        case Sighting():
+            return detect(item, gateway, context)
+        case Observation():
+            outcome = _through(Draft(gateway, item), context)
+            return _finish(outcome) if isinstance(outcome, Draft) else outcome
+
+
+def detect(seen: Sighting, gateway: str, context: Context) -> Detected | Refused:
+    """A sighting of a registered camera of this gateway, at a time that can be judged."""
+    camera = _find(seen, gateway, context)
+    if isinstance(camera, Refused):
+        return camera
+    if camera.kind is not StationKind.FIRE_CAMERA:
+        return _refuse(
+            seen,
+            "not_a_camera",
+            f"测站 {camera.id} 登记为 {camera.kind.value}，不是瞭望摄像机（{StationKind.FIRE_CAMERA.value}）",
+            f"station {camera.id} is registered as {camera.kind.value}, not as {StationKind.FIRE_CAMERA.value}",
+        )
+    untimely = _untimely(seen, context)
+    if untimely is not None:
+        return untimely
+    picture = seen.snapshot
+    return Detected(
+        Detection(
+            camera=camera.id,
+            kind=seen.kind,
+            time=seen.time,
+            confidence=seen.confidence,
+            azimuth_deg=seen.azimuth_deg,
+            cone_deg=seen.cone_deg,
+            site=camera.site,
+            gateway=gateway,
+            track=seen.track,
+            snapshot=None
+            if picture is None
+            else SnapshotRef(picture.digest, picture.type, len(picture.data)),
+        ),
+        picture,
+    )
 
 
 def refusal(message: Message, gateway: str, code: str, reason: Words, payload: bytes) -> Refusal:
@@ -209,7 +292,7 @@ def _through(draft: Draft, context: Context) -> Draft | Refused:
     return draft
 
 
-def _open(message: Message) -> tuple[str, Iterator[Observation | Refused]]:
+def _open(message: Message) -> tuple[str, Iterator[Observation | Sighting | Refused]]:
     """The gateway a message's topic names, and what its decoder finds in it."""
     parts = message.topic.split("/")
     gateway, kind = (parts[2], parts[3]) if len(parts) == 4 else ("", message.topic)
@@ -229,7 +312,7 @@ def _open(message: Message) -> tuple[str, Iterator[Observation | Refused]]:
             f"topic {message.topic[:128]} is not part of the contract; readings go to tongluo/v1/{{gw}}/readings",
         )
         return gateway, iter((Refused("unknown_topic", reason, message.payload),))
-    return gateway, decoder(message.payload)
+    return gateway, decoder(message.payload, message.received)
 
 
 def _finish(draft: Draft) -> Reading:
@@ -252,8 +335,8 @@ def _station(draft: Draft) -> Station:
     return draft.station
 
 
-def _refuse(draft: Draft, code: str, zh: str, en: str) -> Refused:
-    return Refused(code, Words(zh, en), draft.observation.raw)
+def _refuse(seen: Observation | Sighting, code: str, zh: str, en: str) -> Refused:
+    return Refused(code, Words(zh, en), seen.raw)
 
 
 def _span(delta: timedelta) -> str:

@@ -63,7 +63,8 @@ class Ingest:
         entries: list[Entry] = []
         context = pipeline.Context(self._county(), self._clock.now(), self._limits)
         for message in messages:
-            for outcome in self._read(message, context):
+            for found in self._read(message, context):
+                outcome = _set_aside(found, message) if isinstance(found, pipeline.Detected) else found
                 if isinstance(outcome, Reading):
                     self._clock.observe(outcome.time)
                     entries.append(Entry(READINGS, outcome.site, wire.READING.encode(outcome), outcome.time))
@@ -74,7 +75,9 @@ class Ingest:
                     )
         return entries
 
-    def _read(self, message: Message, context: pipeline.Context) -> list[Reading | Refusal]:
+    def _read(
+        self, message: Message, context: pipeline.Context
+    ) -> list[Reading | pipeline.Detected | Refusal]:
         try:
             return pipeline.read(message, context)
         except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
@@ -85,3 +88,12 @@ class Ingest:
                 f"the program cannot handle this message, tell its makers: {error!r}",
             )
             return [pipeline.refusal(message, "", "unforeseen", reason, message.payload)]
+
+
+def _set_aside(found: pipeline.Detected, message: Message) -> Refusal:
+    """A detection is kept in quarantine, whole and seen by people, as long as no rule judges detections."""
+    reason = Words(
+        "烟火识别结果已解读，但尚无规则研判，原文保留在此",
+        "the detection was read, but no rule judges detections yet: it is kept here as it came",
+    )
+    return pipeline.refusal(message, found.detection.gateway, "not_judged", reason, message.payload)

@@ -27,8 +27,11 @@ _one = msgspec.json.Decoder(_Native)
 _many = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def decode(payload: bytes) -> Iterator[Observation | Refused]:
-    """Every reading of a payload, or why it could not be read; a bad one does not spoil its neighbours."""
+def decode(payload: bytes, received: datetime) -> Iterator[Observation | Refused]:
+    """Every reading of a payload, or why it could not be read; a bad one does not spoil its neighbours.
+
+    Times are absolute here: `received` is not needed.
+    """
     body = payload.lstrip(b" \t\r\n")
     if not body.startswith(b"["):
         yield _read(payload)

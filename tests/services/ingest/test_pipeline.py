@@ -131,7 +131,7 @@ def test_too_many_readings_are_refused() -> None:
     assert refused(b"[" + b",".join([b"{}"] * 10_001) + b"]").code == "too_many_readings"
 
 
-@pytest.mark.parametrize("topic", ["tongluo/v1/G-1/reading", "tongluo/v1/G-1/senml", "elsewhere"])
+@pytest.mark.parametrize("topic", ["tongluo/v1/G-1/reading", "tongluo/v1/G-1/senmls", "elsewhere"])
 def test_an_unknown_topic_is_told(topic: str) -> None:
     assert refused(GOOD, topic=topic).code == "unknown_topic"
 
