@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from services.ingest import units
-from services.ingest.decoders import native
+from services.ingest.decoders import native, sl651
 from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused
 from tongluo.hazards import Words
@@ -49,7 +49,7 @@ class Draft(msgspec.Struct, frozen=True):
 Step = Callable[[Draft, Context], Draft | Refused]
 Decoder = Callable[[bytes], Iterator[Observation | Refused]]
 
-DECODERS: Final[dict[str, Decoder]] = {"readings": native.decode}
+DECODERS: Final[dict[str, Decoder]] = {"readings": native.decode, "sl651": sl651.decode}
 
 # Topics of the contract that carry no observation: other parts of the program listen to them.
 NOT_OBSERVATIONS: Final = frozenset({"status", "commands"})
