@@ -5,6 +5,7 @@ HEX/BCD encoding, tables 20 to 23 of the standard. Uplink:
 downlink has the station before the centre.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,6 +21,8 @@ UP, DOWN = 0, 8
 _ENDS: Final = {UP: frozenset((ETX, ETB)), DOWN: frozenset((ENQ, EOT, ACK, NAK, ESC))}
 
 HEADER_BYTES: Final = 14
+# A start, and in their places a direction (0, 8) and STX or SYN: what is no header is passed over at a scan's speed.
+_HEADER: Final = re.compile(rb"\x7e\x7e.{9}[\x00-\x0f\x80-\x8f].[\x02\x16]", re.DOTALL)
 MAX_BODY_BYTES: Final = 4095
 MAX_FRAME_BYTES: Final = HEADER_BYTES + MAX_BODY_BYTES + 3
 MAX_PACKETS: Final = 4095
@@ -161,7 +164,7 @@ class FrameReader:
         at = 0
         try:
             while True:
-                start = self._buffer.find(START, at)
+                start = self._next(at)
                 if start < 0:
                     # Half a start may be followed by its other half.
                     half = not last and self._buffer.endswith(START[:1])
@@ -184,6 +187,13 @@ class FrameReader:
         finally:
             del self._buffer[:at]
             self._offset += at
+
+    def _next(self, at: int) -> int:
+        """Where the next frame may begin, -1 for nowhere: a header, or what may become one."""
+        header = _HEADER.search(self._buffer, at)
+        if header is not None:
+            return header.start()
+        return self._buffer.find(START, max(at, len(self._buffer) - HEADER_BYTES + 1))
 
     def _look(self, start: int) -> Frame | _Fault | None:
         """The frame that begins at `start`, why there is none, or None: more bytes are needed to tell."""

@@ -25,8 +25,8 @@ class Session:
         return self._reader.waiting or self._assembly.waiting
 
     def take(self, data: bytes, now: datetime) -> list[Item]:
-        """What these bytes complete."""
-        return self._items(self._reader.feed(data), now)
+        """What these bytes complete, and what has been waited for long enough."""
+        return [*self._items(self._reader.feed(data), now), *self._assembly.overdue(now)]
 
     def stalled(self, now: datetime) -> list[Item]:
         """Nothing has come for a while: a frame that is not finished by now will not be, packets are asked for again."""
