@@ -75,47 +75,47 @@ class Sl651Listener:
         self._bounds = bounds
         self._stay_online = stay_online
         self._now = now
-        self._open: set[asyncio.Task[None]] = set()
+        self._connected = 0
         self.address: tuple[str, int] | None = None
 
     async def run(self, pulse: Pulse) -> None:
         """Raises OSError when the port cannot be had."""
+        # The group's end cancels what is connected: a report that is not yet acknowledged is sent again by its station.
+        async with asyncio.TaskGroup() as group:
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve(reader, writer, pulse)
+            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                peer = str((writer.get_extra_info("peername") or ("unknown",))[0])
+                if self._connected >= self._bounds.connections:
+                    logger.warning(
+                        "SL 651: %s is turned away, %d stations are connected", peer, self._connected
+                    )
+                    writer.close()
+                    return
+                self._connected += 1
+                connection = _Connection(reader, writer, peer, Session())
+                group.create_task(self._serve(connection, pulse), name=f"sl651 {peer}")
 
-        server = await asyncio.start_server(serve, self._host, self._port, limit=READ_BYTES)
-        self.address = server.sockets[0].getsockname()[:2]
-        pulse.beat("listening")
-        async with server:
+            server = await asyncio.start_server(accept, self._host, self._port, limit=READ_BYTES)
             try:
+                self.address = server.sockets[0].getsockname()[:2]
+                pulse.beat("listening")
                 await server.serve_forever()
             finally:
-                # A report that is being kept and is not yet acknowledged is sent again by its station.
-                tasks = list(self._open)
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                server.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pulse: Pulse) -> None:
-        peer = str((writer.get_extra_info("peername") or ("unknown",))[0])
-        if len(self._open) >= self._bounds.connections:
-            logger.warning("SL 651: %s is turned away, %d stations are connected", peer, len(self._open))
-            writer.close()
-            return
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a server's handler is a task
-        self._open.add(task)
-        connection = _Connection(reader, writer, peer, Session())
+    async def _serve(self, connection: _Connection, pulse: Pulse) -> None:
         try:
             await self._converse(connection, pulse)
         except TimeoutError:
             logger.info("SL 651: %s is silent or does not read its answers; hanging up", connection.gateway)
         except (OSError, TongluoError) as error:
             logger.warning("SL 651: connection with %s ended: %s", connection.gateway, error)
+        except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError):
+            # A mistake of ours, but one station's bytes must never stand in the way of the others'.
+            logger.exception("SL 651: bytes of %s could not be handled; hanging up", connection.gateway)
         finally:
-            self._open.discard(task)
-            writer.close()
+            self._connected -= 1
+            connection.writer.close()
 
     async def _converse(self, connection: _Connection, pulse: Pulse) -> None:
         """Until the station hangs up. Raises TimeoutError when it is silent, OSError, or what `keep` raises."""

@@ -204,13 +204,19 @@ async def test_silence_ends_a_connection() -> None:
 
 
 async def test_no_more_connections_are_taken_than_there_is_room_for() -> None:
-    async with listening(Bounds(connections=1)) as (_, _, port), connected(port) as first:
-        await first.send(TIMED)
-        await first.answers(1)
-        async with connected(port) as second:
-            assert await second.hung_up()
-        await first.send(HOURLY)
-        await first.answers(1)
+    async with listening(Bounds(connections=1, refused_bytes=0)) as (_, _, port):
+        async with connected(port) as first:
+            await first.send(TIMED)
+            await first.answers(1)
+            async with connected(port) as second:
+                assert await second.hung_up()
+            await first.send(HOURLY)
+            await first.answers(1)
+            await first.send(b"goodbye" * 10_000)
+            assert await first.hung_up()
+        async with connected(port) as third:
+            await third.send(TIMED)
+            assert len(await third.answers(1)) == 1, "its place is free again"
 
 
 async def test_stopping_ends_connections_and_leaves_what_is_not_kept_unacknowledged() -> None:

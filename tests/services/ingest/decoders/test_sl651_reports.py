@@ -173,6 +173,20 @@ def test_a_centres_own_frame_is_not_a_report() -> None:
     assert [refused.code for refused in refusals(command)] == ["sl651_downlink"]
 
 
+def test_lists_have_the_length_of_the_standard_whatever_their_definition_says() -> None:
+    based = Stations(level_base_m=lambda address, element: 0.0)
+    listed = frame(HEAD[:-4] + "0935" + "F55C" + "0AAA" + "FFFF" * 11 + "38121290", 0x34)
+    assert values(listed, based) == [("water_level", 27.3), ("battery", 12.9)]
+
+
+def test_the_next_station_of_a_report_has_a_time_of_its_own() -> None:
+    relayed = frame(HEAD + "38121200" + "F1F1007051230250" + "38121100")
+    assert told(relayed) == [
+        [STATION, "battery", "2026-07-01T02:30:00Z", 12.0, 17],
+        {"refused": "missing_field"},
+    ]
+
+
 def test_what_was_read_before_a_broken_group_is_kept() -> None:
     assert told(frame(HEAD + "38121200" + "2219000010" + "3923")) == [
         [STATION, "battery", "2026-07-01T02:30:00Z", 12.0, 17],
