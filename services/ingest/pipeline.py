@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from services.ingest import units
-from services.ingest.decoders import cgs, detections, native, senml
+from services.ingest.decoders import cgs, detections, native, senml, sl651
 from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused, Sighting
 from tongluo.detection import Detection, Snapshot, SnapshotRef
@@ -61,6 +61,7 @@ Decoder = Callable[[bytes, datetime], Iterator[Observation | Sighting | Refused]
 DECODERS: Final[dict[str, Decoder]] = {
     "readings": native.decode,
     "senml": senml.decode,
+    "sl651": sl651.decode,
     "cgs": cgs.decode,
     "detections": detections.decode,
 }
