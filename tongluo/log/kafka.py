@@ -6,7 +6,6 @@ docs/decisions/0009).
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
@@ -110,9 +109,6 @@ async def open_kafka(
     `member` is a name that survives a restart, different for each replica: with it a member that comes back within
     `session_s` finds its partitions waiting. Raises MissingPartError when the cluster or a topic is not there.
     """
-    # It tells of every step that it takes again by itself, several a second while a broker is away. What fails for good
-    # is raised, and `watch` says when the cluster is away.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     opening = True
     try:
         async with reached(address, session_s) as cluster:

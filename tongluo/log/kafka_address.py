@@ -1,5 +1,6 @@
 """Where a Kafka cluster is and how to be let in, from one address."""
 
+import logging
 import ssl
 from pathlib import Path
 from typing import Any, Final
@@ -7,6 +8,10 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from aiokafka.helpers import create_ssl_context
+
+# The client tells of every step that it takes again by itself, several a second while a broker is away. What fails for
+# good is raised, and the log's own role says when the cluster is away.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 EXAMPLE: Final = "kafka://user:password@host:9092,host2:9092/tongluo?tls=on&sasl=SCRAM-SHA-512"
 _MECHANISMS: Final = frozenset({"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"})

@@ -157,15 +157,12 @@ class KafkaConsumer:
             raise AssertionError(f"{self._group} keeps its place elsewhere")
         self._must_own(partition)
         if partition not in self.listener.assignment:
-            raise Fenced(f"partition {partition} of {self._topic.name} belongs to another member now")
+            raise self._given_up(partition)
         check(outputs)
         try:
             state = await self._transaction(partition, position, outputs, snapshot)
         except (ProducerFenced, InvalidProducerEpoch) as error:
-            self._give_up(partition)
-            raise Fenced(
-                f"partition {partition} of {self._topic.name} belongs to another member now"
-            ) from error
+            raise self._given_up(partition) from error
         except (KafkaError, OSError, TimeoutError) as error:
             # Whether it was committed is not known; a new start of the producer will settle it.
             raise LogUnavailable(f"Kafka did not commit for {self._group}: {error!r}") from error
@@ -233,11 +230,15 @@ class KafkaConsumer:
         await producer.commit_transaction()
         return state
 
-    def _give_up(self, partition: int) -> None:
-        """Another member has taken it over; the rebalance that gave it to them is about to be told to us too."""
+    def _given_up(self, partition: int) -> Fenced:
+        """Another member has it; the rebalance that gave it to them is told, or about to be told, to us too.
+
+        Forgotten at once: should a second rebalance bring it back before we look, it comes as one that was gained.
+        """
         del self._next[partition], self._committed[partition]
         self._fenced_s = time.monotonic()
         self._events.append(Revoked((partition,)))
+        return Fenced(f"partition {partition} of {self._topic.name} belongs to another member now")
 
     async def _settle(self) -> None:
         """Take up what a rebalance brought and give up what it took; tell only the difference."""

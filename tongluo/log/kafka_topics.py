@@ -79,7 +79,9 @@ async def ensure(address: KafkaAddress, replication: int) -> list[str]:
                 done += [f"{full}: {line}" for line in changed]
         await _visible(admin, address)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise MissingPartError(f"Kafka at {address.bootstrap} cannot be prepared: {error!r}") from error
+        raise MissingPartError(
+            f"Kafka at {address.bootstrap} cannot be prepared ({error!r}): start it, or correct TONGLUO_LOG"
+        ) from error
     finally:
         await admin.close()
     return done
