@@ -1,19 +1,12 @@
 """A reading: one value of one metric of one station at one event time, with its quality."""
 
-import enum
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from tongluo.hazards import Words
-
-
-class Quality(enum.StrEnum):
-    """What is known against a value. A reading that is not GOOD is kept and shown, but never raises alone."""
-
-    GOOD = "good"
-    OUT_OF_RANGE = "out_of_range"
+from tongluo.quality import Quality, quality
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -62,8 +55,13 @@ class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
     value: float
     site: str
     gateway: str
-    quality: Quality = Quality.GOOD
+    flags: int = 0
     seq: int | None = None
+
+    @property
+    def quality(self) -> Quality:
+        """The grade its flags give it."""
+        return quality(self.flags)
 
 
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,11 +10,15 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from tongluo.errors import CountyError
+from tongluo.finding import Level
+from tongluo.quality import Limits
 from tongluo.reading import METRICS
 
 T = TypeVar("T")
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+# What a protocol calls a device: printable, without spaces.
+Address = Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]{1,255}$")]
 Latitude = Annotated[float, msgspec.Meta(ge=-90.0, le=90.0)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180.0, le=180.0)]
 
@@ -57,11 +61,16 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outline: tuple[tuple[Latitude, Longitude], ...] = ()
 
 
-class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The field device that holds one MQTT session and speaks for its stations."""
+class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The field device that holds one MQTT session and speaks for its stations.
+
+    `address` is what it is called where its protocol has names of its own: an SL 651 station address, or
+    `group/edge` of a Sparkplug edge node.
+    """
 
     id: Id
     name: str
+    address: Address | None = None
 
 
 class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,8 +84,14 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     longitude: Longitude
 
 
-class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One place with sensors. `interval_s` is how often it should speak, in seconds."""
+class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One place with sensors. `interval_s` is how often it should speak, in seconds.
+
+    `division` is the village or township it stands in, where that is not its site's. `address` is what its protocol
+    calls it, where that is not its id (SL 651 station address, geohazard device id). `limits` are by metric and override
+    the metric's own. `thresholds` are by indicator, such as `rain_3h`, and level. `base_level_m` is what an SL 651
+    station's relative water levels count from, `rain_elements` the SL 651 elements its rain is counted from.
+    """
 
     id: Id
     name: str
@@ -87,6 +102,22 @@ class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     longitude: Longitude
     metrics: tuple[str, ...]
     interval_s: Annotated[int, msgspec.Meta(gt=0)] = 300
+    division: str = ""
+    address: Address | None = None
+    limits: dict[str, Limits] = {}
+    thresholds: dict[str, dict[Level, float]] = {}
+    base_level_m: float | None = None
+    rain_elements: tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9A-F]{2}$")], ...] = ()
+
+
+class Responder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A person who must act, and the areas (division codes) that are theirs. `duty` is the role they have there."""
+
+    id: Id
+    name: str
+    areas: tuple[str, ...]
+    duty: str = ""
+    phone: Annotated[str, msgspec.Meta(pattern=r"^\+?[0-9]{5,20}$")] | None = None
 
 
 class County(msgspec.Struct, frozen=True):
@@ -101,6 +132,7 @@ class County(msgspec.Struct, frozen=True):
     gateways: dict[str, Gateway]
     sites: dict[str, Site]
     stations: dict[str, Station]
+    responders: dict[str, Responder] = {}
 
     def township_of(self, site: Site) -> Division | None:
         """The township a site lies in, from the first nine digits of its division code."""

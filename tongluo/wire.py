@@ -10,6 +10,7 @@ import msgspec
 from tongluo.errors import WireError
 from tongluo.finding import Finding
 from tongluo.hazards import Words
+from tongluo.quality import Flag
 from tongluo.reading import Reading, Refusal
 
 T = TypeVar("T")
@@ -41,13 +42,14 @@ class Codec(Generic[T]):
             envelope = self._decoder.decode(data)
         except msgspec.MsgspecError as error:
             return self._decode_older(data, error)
-        if envelope.v != self._version:
-            raise WireError(
-                f"a {self._name} of version {envelope.v}; this program reads version {self._version}"
-            )
-        return envelope.d
+        if envelope.v == self._version:
+            return envelope.d
+        fault = f"a {self._name} of version {envelope.v}; this program reads version {self._version}"
+        if envelope.v > self._version:
+            raise WireError(fault)
+        return self._decode_older(data, ValueError(fault))
 
-    def _decode_older(self, data: bytes, fault: msgspec.MsgspecError) -> T:
+    def _decode_older(self, data: bytes, fault: Exception) -> T:
         if self._older is not None:
             with suppress(msgspec.MsgspecError):
                 return self._older(data)
@@ -74,7 +76,29 @@ def _refusal_of_v1(data: bytes) -> Refusal:
     return Refusal(old.gateway, old.topic, old.received, old.code, Words(zh, en or zh), old.payload)
 
 
-READING: Final = Codec(Reading)
+class _ReadingV1(msgspec.Struct, frozen=True):
+    """A reading when one word said all that was known against it."""
+
+    station: str
+    metric: str
+    time: datetime
+    value: float
+    site: str
+    gateway: str
+    quality: str = "good"
+    seq: int | None = None
+
+
+_reading_v1: Final = msgspec.json.Decoder(_Envelope[_ReadingV1])
+
+
+def _reading_of_v1(data: bytes) -> Reading:
+    old = _reading_v1.decode(data).d
+    flags = 0 if old.quality == "good" else int(Flag.RANGE)
+    return Reading(old.station, old.metric, old.time, old.value, old.site, old.gateway, flags, old.seq)
+
+
+READING: Final = Codec(Reading, version=2, older=_reading_of_v1)
 REFUSAL: Final = Codec(Refusal, version=2, older=_refusal_of_v1)
 FINDING: Final = Codec(Finding)
 

@@ -13,7 +13,8 @@ from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused, Sighting
 from tongluo.detection import Detection, Snapshot, SnapshotRef
 from tongluo.hazards import Words
-from tongluo.reading import METRICS, Quality, Reading, Refusal, storable, storable_words
+from tongluo.quality import Flag
+from tongluo.reading import METRICS, Reading, Refusal, storable, storable_words
 from tongluo.region import County, Station, StationKind
 
 MAX_PAYLOAD_BYTES: Final = 512 * 1024
@@ -51,7 +52,7 @@ class Draft(msgspec.Struct, frozen=True):
     observation: Observation
     station: Station | None = None
     value: float = 0.0
-    quality: Quality = Quality.GOOD
+    flags: Flag = Flag(0)
 
 
 Step = Callable[[Draft, Context], Draft | Refused]
@@ -182,7 +183,7 @@ def flag_range(draft: Draft, context: Context) -> Draft | Refused:
     metric = METRICS[draft.observation.metric]
     if metric.lowest <= draft.value <= metric.highest:
         return draft
-    return msgspec.structs.replace(draft, quality=Quality.OUT_OF_RANGE)
+    return msgspec.structs.replace(draft, flags=draft.flags | Flag.RANGE)
 
 
 STEPS: Final[tuple[Step, ...]] = (place, know_metric, check_time, convert_unit, flag_range)
@@ -325,7 +326,7 @@ def _finish(draft: Draft) -> Reading:
         value=draft.value,
         site=station.site,
         gateway=draft.gateway,
-        quality=draft.quality,
+        flags=int(draft.flags),
         seq=seen.seq,
     )
 

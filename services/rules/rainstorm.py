@@ -9,7 +9,8 @@ from services.rules.catalogue import RainRule
 from services.rules.windows import RollingSums
 from tongluo.duration import microseconds
 from tongluo.finding import Criterion, Evidence, Finding, Level, rank
-from tongluo.reading import Quality, Reading
+from tongluo.quality import Quality
+from tongluo.reading import Reading
 
 # Rain is summed in thousandths of a millimetre: finer than any gauge, and exact.
 UNITS_PER_MM: Final = 1000

@@ -7,7 +7,7 @@ import pytest
 from services.app import Running
 from tests.conftest import until
 from tests.scenarios.field import START, alerts, officer, publish, rain, settled, storm
-from tongluo.reading import Quality
+from tongluo.quality import Quality
 
 GATEWAY = "tongluo/v1/G-1/readings"
 
@@ -120,5 +120,5 @@ async def test_an_implausible_value_is_kept_flagged_and_raises_nothing(
                 params={"metric": "rain", "from": START.replace(year=2025).isoformat()},
             )
         ).json()
-        assert [(p["value"], p["quality"]) for p in series["points"]] == [(value, Quality.OUT_OF_RANGE)]
+        assert [(p["value"], p["quality"]) for p in series["points"]] == [(value, Quality.BAD)]
         assert await alerts(api) == []

@@ -25,7 +25,8 @@ from tongluo.clock import EventClock, wall_now
 from tongluo.errors import MissingPartError
 from tongluo.log.port import Stored
 from tongluo.postgres import Listener
-from tongluo.reading import Quality, Reading
+from tongluo.quality import Flag
+from tongluo.reading import Reading
 from tongluo.store import series, upkeep
 from tongluo.store.engine import sqlalchemy_url
 from tongluo.store.layout import Layout, layout_of
@@ -62,10 +63,8 @@ async def store(timescale_server: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-def reading(
-    time: datetime, value: float = 1.0, metric: str = "rain", quality: Quality = Quality.GOOD
-) -> Reading:
-    return Reading("R-1", metric, time, value, "S-1", "G-1", quality)
+def reading(time: datetime, value: float = 1.0, metric: str = "rain", flags: int = 0) -> Reading:
+    return Reading("R-1", metric, time, value, "S-1", "G-1", flags)
 
 
 async def record(engine: AsyncEngine, readings: Sequence[Reading]) -> None:
@@ -171,9 +170,9 @@ def chance_readings(chance: random.Random, many: int) -> list[Reading]:
             + timedelta(minutes=5 * chance.randrange(minutes // 5))
             + chance.choice((-1, 0, 0, 1)) * STEP
         )
-        quality = Quality.OUT_OF_RANGE if chance.random() < 0.1 else Quality.GOOD
+        flags = Flag.RANGE if chance.random() < 0.1 else Flag(0)
         metric = chance.choice(("rain", "displacement"))
-        found[time, metric] = reading(time, chance.randrange(-800, 800) / 8, metric, quality)
+        found[time, metric] = reading(time, chance.randrange(-800, 800) / 8, metric, flags)
     return list(found.values())
 
 

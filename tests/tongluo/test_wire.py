@@ -6,9 +6,10 @@ import pytest
 from tongluo import wire
 from tongluo.errors import WireError
 from tongluo.hazards import Words
-from tongluo.reading import Quality, Reading, Refusal
+from tongluo.quality import Flag
+from tongluo.reading import Reading, Refusal
 
-READING = Reading("R-1", "rain", datetime(2026, 7, 1, tzinfo=UTC), 0.5, "S-1", "G-1", Quality.OUT_OF_RANGE, 7)
+READING = Reading("R-1", "rain", datetime(2026, 7, 1, tzinfo=UTC), 0.5, "S-1", "G-1", int(Flag.RANGE), 7)
 REFUSAL = Refusal(
     "G-1",
     "t",
@@ -45,5 +46,13 @@ def test_foreign_bytes_are_refused(data: bytes) -> None:
 
 
 def test_a_newer_version_is_named() -> None:
-    with pytest.raises(WireError, match="version 2"):
-        wire.READING.decode(wire.READING.encode(READING).replace(b'"v":1', b'"v":2', 1))
+    with pytest.raises(WireError, match="version 3"):
+        wire.READING.decode(wire.READING.encode(READING).replace(b'"v":2', b'"v":3', 1))
+
+
+def test_a_reading_of_version_1_is_read() -> None:
+    old = (
+        b'{"v":1,"d":{"station":"R-1","metric":"rain","time":"2026-07-01T00:00:00Z","value":0.5,"site":"S-1",'
+        b'"gateway":"G-1","quality":"out_of_range","seq":7}}'
+    )
+    assert wire.READING.decode(old) == READING

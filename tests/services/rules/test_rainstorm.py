@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from services.rules.catalogue import load
 from services.rules.rainstorm import RainstormJudge, SiteRain
 from tongluo.finding import Finding, Level
-from tongluo.reading import Quality, Reading
+from tongluo.quality import Flag
+from tongluo.reading import Reading
 
 [RULE] = load()
 START = datetime(2026, 7, 1, tzinfo=UTC)
 H = 60  # minutes
 
 
-def reading(minute: float, mm: float, station: str = "R-1", quality: Quality = Quality.GOOD) -> Reading:
-    return Reading(station, "rain", START + timedelta(minutes=minute), mm, "S-1", "G-1", quality)
+def reading(minute: float, mm: float, station: str = "R-1", flags: int = 0) -> Reading:
+    return Reading(station, "rain", START + timedelta(minutes=minute), mm, "S-1", "G-1", flags)
 
 
 def judged(*readings: Reading) -> list[Finding]:
@@ -98,7 +99,7 @@ def test_silence_alone_lowers_nothing() -> None:
 
 
 def test_a_flagged_value_never_raises() -> None:
-    assert levels(reading(0, 500.0, quality=Quality.OUT_OF_RANGE)) == []
+    assert levels(reading(0, 500.0, flags=Flag.RANGE)) == []
 
 
 def test_twice_counts_once() -> None:

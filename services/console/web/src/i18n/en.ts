@@ -109,7 +109,7 @@ const en: typeof zh = {
     never: 'no readings yet',
     silent: 'Silent',
     ago: '{age} ago',
-    quality: { good: 'Good', out_of_range: 'Out of range' },
+    quality: { good: 'Good', suspect: 'Suspect', bad: 'Not believed' },
     metric: 'Metric',
     range: 'Range',
     interval: 'reports every {duration}',

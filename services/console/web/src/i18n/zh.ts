@@ -87,7 +87,7 @@ export default {
     never: '尚无观测',
     silent: '静默',
     ago: '{age}前',
-    quality: { good: '正常', out_of_range: '超出量程' },
+    quality: { good: '正常', suspect: '存疑', bad: '不可信' },
     metric: '监测项',
     range: '时段',
     interval: '每 {duration}上报',
