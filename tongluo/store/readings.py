@@ -12,34 +12,35 @@ from tongluo.reading import Reading
 
 Write = Callable[[AsyncConnection, Sequence[Reading], datetime], Awaitable[None]]
 
-# From a relation `{source}` with the columns nth, station, metric, time, value, quality. Both go through it in a fixed
+# From a relation `{source}` with the columns nth, station, metric, time, value, quality, flags, seq. Both go through it in a fixed
 # order, so that of two readings with one identity the one that came first stays.
 _KEEP: Final = (
-    "INSERT INTO reading (station, metric, time, value, quality, recorded) "
-    "SELECT station, metric, time, value, quality, :now FROM {source} ORDER BY nth "
+    "INSERT INTO reading (station, metric, time, value, quality, flags, seq, recorded) "
+    "SELECT station, metric, time, value, quality, flags, seq, :now FROM {source} ORDER BY nth "
     "ON CONFLICT (station, metric, time) DO NOTHING"
 )
 _KEEP_LATEST: Final = (
-    "INSERT INTO latest AS l (station, metric, time, value, quality, recorded) "
-    "SELECT DISTINCT ON (station, metric) station, metric, time, value, quality, :now FROM {source} "
+    "INSERT INTO latest AS l (station, metric, time, value, quality, flags, recorded) "
+    "SELECT DISTINCT ON (station, metric) station, metric, time, value, quality, flags, :now FROM {source} "
     "ORDER BY station, metric, time DESC, nth "
     "ON CONFLICT (station, metric) DO UPDATE SET time = excluded.time, value = excluded.value, "
-    "  quality = excluded.quality, recorded = excluded.recorded WHERE excluded.time > l.time"
+    "  quality = excluded.quality, flags = excluded.flags, recorded = excluded.recorded WHERE excluded.time > l.time"
 )
 
-_TYPES: Final = ("int4", "text", "text", "timestamptz", "float8", "text")
+_TYPES: Final = ("int4", "text", "text", "timestamptz", "float8", "text", "int4", "int8")
 # Empty again at every commit; of the session, as making a table costs more than filling it.
 _INCOMING: Final = text(
     "CREATE TEMPORARY TABLE IF NOT EXISTS incoming (nth integer, station text, metric text, time timestamptz, "
-    "value float8, quality text) ON COMMIT DELETE ROWS"
+    "value float8, quality text, flags integer, seq bigint) ON COMMIT DELETE ROWS"
 )
 _COPY: Final = "COPY incoming FROM STDIN (FORMAT binary)"
 _FROM_INCOMING: Final = [text(sql.format(source="incoming")) for sql in (_KEEP, _KEEP_LATEST)]
 
 _ARRAYS: Final = (
     "unnest(CAST(:stations AS text[]), CAST(:metrics AS text[]), CAST(:times AS timestamptz[]), "
-    "CAST(:values AS float8[]), CAST(:qualities AS text[])) "
-    "WITH ORDINALITY AS r(station, metric, time, value, quality, nth)"
+    "CAST(:values AS float8[]), CAST(:qualities AS text[]), "
+    "CAST(:flags AS int4[]), CAST(:seqs AS int8[])) "
+    "WITH ORDINALITY AS r(station, metric, time, value, quality, flags, seq, nth)"
 )
 _FROM_ARRAYS: Final = [text(sql.format(source=_ARRAYS)) for sql in (_KEEP, _KEEP_LATEST)]
 
@@ -52,7 +53,16 @@ async def by_copy(connection: AsyncConnection, readings: Sequence[Reading], now:
         copy.set_types(_TYPES)
         for nth, reading in enumerate(readings):
             await copy.write_row(
-                (nth, reading.station, reading.metric, reading.time, reading.value, str(reading.quality))
+                (
+                    nth,
+                    reading.station,
+                    reading.metric,
+                    reading.time,
+                    reading.value,
+                    str(reading.quality),
+                    reading.flags,
+                    reading.seq,
+                )
             )
     for statement in _FROM_INCOMING:
         await connection.execute(statement, {"now": now})
@@ -67,6 +77,8 @@ async def by_arrays(connection: AsyncConnection, readings: Sequence[Reading], no
         "times": [reading.time for reading in readings],
         "values": [reading.value for reading in readings],
         "qualities": [str(reading.quality) for reading in readings],
+        "flags": [reading.flags for reading in readings],
+        "seqs": [reading.seq for reading in readings],
     }
     for statement in _FROM_ARRAYS:
         await connection.execute(statement, columns)

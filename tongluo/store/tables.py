@@ -53,6 +53,8 @@ reading = Table(
     Column("value", Double, nullable=False),
     Column("quality", Text, nullable=False),
     _time("recorded"),
+    Column("flags", Integer, nullable=False, server_default="0"),
+    Column("seq", BigInteger),
     postgresql_partition_by="RANGE (time)",
 )
 
@@ -66,6 +68,7 @@ latest = Table(
     Column("value", Double, nullable=False),
     Column("quality", Text, nullable=False),
     _time("recorded"),
+    Column("flags", Integer, nullable=False, server_default="0"),
     Index("latest_recorded_idx", "recorded"),
 )
 
