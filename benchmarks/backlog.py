@@ -14,6 +14,7 @@ from tongluo.clock import milliseconds
 from tongluo.log.kafka_address import KafkaAddress
 from tongluo.log.port import Entry
 from tongluo.reading import Reading
+from tongluo.readings import gathered
 from tongluo.topics import READINGS
 
 # What ingest writes in one go is of this order.
@@ -26,7 +27,7 @@ def entry(number: int, first: datetime, step: int) -> Entry:
     reading = Reading(
         station_of(number), "rain", moment, rain(number, step), site_of(number), gateway_of(number)
     )
-    return Entry(READINGS, reading.site, wire.READING.encode(reading), moment)
+    return Entry(READINGS, reading.site, wire.READINGS.encode(gathered([reading])), moment)
 
 
 def entries(stations: int, steps: int, first: datetime) -> Iterator[Entry]:

@@ -70,7 +70,7 @@ def state(stations: list[int]) -> bytes:
 def _judged(judge: RainstormJudge, number: int) -> StationRain:
     site = judge.new_site()
     for step in range(STEPS):
-        if judge.judge(site, wire.READING.decode(entry(number, START, step).value)):
+        if judge.judge(site, next(wire.READINGS.decode(entry(number, START, step).value).each())):
             raise AssertionError("a drizzle raises nothing")
     [memory] = site.stations.values()
     return memory

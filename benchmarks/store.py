@@ -32,6 +32,7 @@ from tests import timescale
 from tongluo import wire
 from tongluo.log.port import Stored
 from tongluo.reading import Reading
+from tongluo.readings import gathered
 from tongluo.store import partitions, series, upkeep
 from tongluo.store.engine import open_store, sqlalchemy_url
 from tongluo.store.layout import Layout, layout_of
@@ -211,7 +212,9 @@ def _batch(size: int, nth: int) -> list[Stored]:
         Reading(f"QT-R-{n % 500:03}", "rain", first + timedelta(seconds=n // 500), 0.5, "S", "G")
         for n in range(size)
     )
-    return [Stored(0, n, "S", wire.READING.encode(reading)) for n, reading in enumerate(readings)]
+    return [
+        Stored(0, n, "S", wire.READINGS.encode(gathered([reading]))) for n, reading in enumerate(readings)
+    ]
 
 
 def _ratio(above: dict[str, float], below: dict[str, float]) -> float:

@@ -33,7 +33,7 @@ from services.housekeeping import keeping, trimming
 from services.ingest import recorder
 from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
-from services.ingest.service import Ingest
+from services.ingest.service import Ingest, Intake
 from services.lag import lags
 from services.notify.desk import Desk
 from services.notify.outbox import Outbox
@@ -232,8 +232,7 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
     if parts.field.own is not None:
         supervisor.add("broker", parts.field.own.keep)
     if Role.INGEST in roles:
-        limits = _limits(parts.settings)
-        ingest = Ingest(parts.field.broker, log, parts.described, parts.clock, limits)
+        ingest = Ingest(parts.field.broker, log, _intake(parts))
         supervisor.add("ingest", ingest.run)
     if Role.RECORD in roles:
         supervisor.add("record readings", recorder.readings(log, parts.relaxed, parts.layout).run)
@@ -342,8 +341,10 @@ async def _clock(settings: Settings, engine: AsyncEngine) -> Clock:
             return EventClock(newest)
 
 
-def _limits(settings: Settings) -> Limits:
-    """In replay mode there is no wall to compare with."""
+def _intake(parts: Parts) -> Intake:
+    settings = parts.settings
     if settings.clock is ClockKind.EVENT:
-        return Limits(None, None)
-    return Limits(settings.future_limit, settings.past_limit)
+        # In replay mode there is no wall to compare with.
+        return Intake(parts.described, parts.clock, Limits(None, None), None, settings.mqtt_client)
+    limits = Limits(settings.future_limit, settings.past_limit)
+    return Intake(parts.described, parts.clock, limits, settings.late_after, settings.mqtt_client)

@@ -184,6 +184,7 @@ class Settings(BaseModel):
     rules: Folder | None = None
     future_limit: Span = "10m"  # type: ignore[assignment]
     past_limit: Span = "60d"  # type: ignore[assignment]
+    late_after: Span = "1h"  # type: ignore[assignment]
     keep_readings: Annotated[Span, AfterValidator(_keep)] = "730d"  # type: ignore[assignment]
     admin_token: Annotated[str, Field(min_length=16)] | None = None
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "warning"

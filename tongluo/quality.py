@@ -24,7 +24,7 @@ class Flag(enum.IntFlag):
     SPIKE = 8
     """Alone, far from what came before and after (QARTOD spike)."""
     CLOCK = 16
-    """Stamped ahead of the moment it came in: the gateway's clock is off (QARTOD timing)."""
+    """Stamped ahead of the moment it came in: the gateway's clock is off (QARTOD timing). The value may be right."""
     DUPLICATE = 32
     """The identity came before. Only the first one counts."""
     ORDER = 64
@@ -45,8 +45,8 @@ class Quality(enum.StrEnum):
     BAD = "bad"
 
 
-BAD_FLAGS: Final = Flag.RANGE | Flag.SPIKE
-SUSPECT_FLAGS: Final = Flag.RATE | Flag.STUCK | Flag.CLOCK | Flag.NEIGHBOUR
+BAD_FLAGS: Final = Flag.RANGE
+SUSPECT_FLAGS: Final = Flag.RATE | Flag.STUCK | Flag.SPIKE | Flag.NEIGHBOUR
 
 
 def quality(flags: int) -> Quality:

@@ -12,6 +12,7 @@ from tongluo.finding import Finding
 from tongluo.hazards import Words
 from tongluo.quality import Flag
 from tongluo.reading import Reading, Refusal
+from tongluo.readings import Readings, gathered
 
 T = TypeVar("T")
 
@@ -24,13 +25,21 @@ class _Envelope(msgspec.Struct, Generic[T], frozen=True):
 class Codec(Generic[T]):
     """JSON of one type inside `{"v":1,"d":…}`. Raises WireError on bytes of another kind or version.
 
-    `older` reads what an earlier version of the same type wrote; it raises MsgspecError on anything else.
+    `older` reads what an earlier version of the same type wrote; it raises MsgspecError on anything else. `fault` says
+    what the type alone cannot: why a value of it is none all the same.
     """
 
-    def __init__(self, kind: type[T], version: int = 1, older: Callable[[bytes], T] | None = None) -> None:
+    def __init__(
+        self,
+        kind: type[T],
+        version: int = 1,
+        older: Callable[[bytes], T] | None = None,
+        fault: Callable[[T], str | None] | None = None,
+    ) -> None:
         self._name = kind.__name__
         self._version = version
         self._older = older
+        self._fault = fault
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(_Envelope[kind])  # type: ignore[valid-type]
 
@@ -43,6 +52,9 @@ class Codec(Generic[T]):
         except msgspec.MsgspecError as error:
             return self._decode_older(data, error)
         if envelope.v == self._version:
+            wrong = self._fault(envelope.d) if self._fault else None
+            if wrong is not None:
+                raise WireError(f"not a {self._name}: {wrong}")
             return envelope.d
         fault = f"a {self._name} of version {envelope.v}; this program reads version {self._version}"
         if envelope.v > self._version:
@@ -77,7 +89,7 @@ def _refusal_of_v1(data: bytes) -> Refusal:
 
 
 class _ReadingV1(msgspec.Struct, frozen=True):
-    """A reading when one word said all that was known against it."""
+    """One reading by itself, when a word said all that was known against it."""
 
     station: str
     metric: str
@@ -92,13 +104,14 @@ class _ReadingV1(msgspec.Struct, frozen=True):
 _reading_v1: Final = msgspec.json.Decoder(_Envelope[_ReadingV1])
 
 
-def _reading_of_v1(data: bytes) -> Reading:
+def _readings_of_v1(data: bytes) -> Readings:
     old = _reading_v1.decode(data).d
     flags = 0 if old.quality == "good" else int(Flag.RANGE)
-    return Reading(old.station, old.metric, old.time, old.value, old.site, old.gateway, flags, old.seq)
+    one = Reading(old.station, old.metric, old.time, old.value, old.site, old.gateway, flags, old.seq)
+    return gathered([one])
 
 
-READING: Final = Codec(Reading, version=2, older=_reading_of_v1)
+READINGS: Final = Codec(Readings, version=2, older=_readings_of_v1, fault=Readings.fault)
 REFUSAL: Final = Codec(Refusal, version=2, older=_refusal_of_v1)
 FINDING: Final = Codec(Finding)
 

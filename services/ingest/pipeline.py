@@ -1,4 +1,7 @@
-"""From bytes to readings: the steps, in order, as data. Pure: no I/O, no clock; `now` comes in with the context."""
+"""From bytes to what is accepted or refused: the steps, in order, as data. Pure: `now` comes in with the context.
+
+This is the careful way, which can say what is wrong with what; fast.py takes what is plainly right before it.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -11,11 +14,12 @@ from services.ingest import units
 from services.ingest.decoders import cgs, detections, native, senml, sl651
 from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused, Sighting
+from services.ingest.places import Places
 from tongluo.detection import Detection, Snapshot, SnapshotRef
 from tongluo.hazards import Words
-from tongluo.quality import Flag
-from tongluo.reading import METRICS, Reading, Refusal, storable, storable_words
-from tongluo.region import County, Station, StationKind
+from tongluo.reading import METRICS, Refusal, storable, storable_words
+from tongluo.readings import microseconds
+from tongluo.region import Station, StationKind
 
 MAX_PAYLOAD_BYTES: Final = 512 * 1024
 MOST_REFUSALS: Final = 100
@@ -33,7 +37,7 @@ class Limits(msgspec.Struct, frozen=True):
 class Context(msgspec.Struct, frozen=True):
     """What the steps need to know about the world."""
 
-    county: County
+    places: Places
     now: datetime
     limits: Limits
 
@@ -45,6 +49,15 @@ class Detected(msgspec.Struct, frozen=True):
     snapshot: Snapshot | None
 
 
+class Accepted(msgspec.Struct, frozen=True):
+    """A reading: the number of its series in the places, its event time, its value in the metric's own unit."""
+
+    number: int
+    time_us: int
+    value: float
+    seq: int | None
+
+
 class Draft(msgspec.Struct, frozen=True):
     """A reading in the making."""
 
@@ -52,7 +65,6 @@ class Draft(msgspec.Struct, frozen=True):
     observation: Observation
     station: Station | None = None
     value: float = 0.0
-    flags: Flag = Flag(0)
 
 
 Step = Callable[[Draft, Context], Draft | Refused]
@@ -81,7 +93,7 @@ def place(draft: Draft, context: Context) -> Draft | Refused:
 
 
 def _find(seen: Observation | Sighting, gateway: str, context: Context) -> Station | Refused:
-    station = context.county.stations.get(seen.station)
+    station = context.places.station(seen.station, gateway)
     if station is None:
         return _refuse(
             seen,
@@ -178,18 +190,10 @@ def convert_unit(draft: Draft, context: Context) -> Draft | Refused:
     return msgspec.structs.replace(draft, value=value)
 
 
-def flag_range(draft: Draft, context: Context) -> Draft | Refused:
-    """An implausible value is kept and shown, but flagged so that it never raises an alert."""
-    metric = METRICS[draft.observation.metric]
-    if metric.lowest <= draft.value <= metric.highest:
-        return draft
-    return msgspec.structs.replace(draft, flags=draft.flags | Flag.RANGE)
+STEPS: Final[tuple[Step, ...]] = (place, know_metric, check_time, convert_unit)
 
 
-STEPS: Final[tuple[Step, ...]] = (place, know_metric, check_time, convert_unit, flag_range)
-
-
-def read(message: Message, context: Context) -> list[Reading | Detected | Refusal]:
+def read(message: Message, context: Context) -> list[Accepted | Detected | Refusal]:
     """Everything one message holds: readings and detections to be logged, and refusals to be quarantined."""
     gateway, found = _open(message)
     return settle(message, gateway, found, context)
@@ -197,9 +201,9 @@ def read(message: Message, context: Context) -> list[Reading | Detected | Refusa
 
 def settle(
     message: Message, gateway: str, found: Iterable[Observation | Sighting | Refused], context: Context
-) -> list[Reading | Detected | Refusal]:
+) -> list[Accepted | Detected | Refusal]:
     """The same for what was found in a message by other means than its topic."""
-    taken: list[Reading | Detected] = []
+    taken: list[Accepted | Detected] = []
     refused: list[Refused] = []
     for item in found:
         outcome = _settled(item, gateway, context)
@@ -214,7 +218,7 @@ def settle(
 
 def _settled(
     item: Observation | Sighting | Refused, gateway: str, context: Context
-) -> Reading | Detected | Refused:
+) -> Accepted | Detected | Refused:
     match item:
         case Refused():
             return item
@@ -222,7 +226,7 @@ def _settled(
             return detect(item, gateway, context)
         case Observation():
             outcome = _through(Draft(gateway, item), context)
-            return _finish(outcome) if isinstance(outcome, Draft) else outcome
+            return _finish(outcome, context) if isinstance(outcome, Draft) else outcome
 
 
 def detect(seen: Sighting, gateway: str, context: Context) -> Detected | Refused:
@@ -317,17 +321,10 @@ def _open(message: Message) -> tuple[str, Iterator[Observation | Sighting | Refu
     return gateway, decoder(message.payload, message.received)
 
 
-def _finish(draft: Draft) -> Reading:
-    seen, station = draft.observation, _station(draft)
-    return Reading(
-        station=station.id,
-        metric=seen.metric,
-        time=seen.time,
-        value=draft.value,
-        site=station.site,
-        gateway=draft.gateway,
-        flags=int(draft.flags),
-        seq=seen.seq,
+def _finish(draft: Draft, context: Context) -> Accepted:
+    seen = draft.observation
+    return Accepted(
+        context.places.number(_station(draft), seen.metric), microseconds(seen.time), draft.value, seen.seq
     )
 
 

@@ -29,7 +29,7 @@ _LET_LATE_ONES_IN: Final = text("SET LOCAL timescaledb.max_tuples_decompressed_p
 
 def readings(log: Log, engine: AsyncEngine, layout: Layout) -> StoreConsumer:
     return StoreConsumer(
-        log, engine, GROUP, READINGS, Recorder(engine, layout).keep, batch_size=2000, gather_s=0.05
+        log, engine, GROUP, READINGS, Recorder(engine, layout).keep, batch_size=200, gather_s=0.05
     )
 
 
@@ -51,7 +51,7 @@ class Recorder:
         found: list[Reading] = []
         for entry in entries:
             try:
-                found.append(wire.READING.decode(entry.value))
+                found.extend(wire.READINGS.decode(entry.value).each())
             except WireError as error:
                 await quarantining.set_aside(connection, READINGS, entry, error)
         match self.layout:

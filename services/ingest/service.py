@@ -2,37 +2,119 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Final
 
-from services.ingest import pipeline
+from services.ingest import fast, pipeline, rows
 from services.ingest.mqtt import Broker, Message, subscribe
+from services.ingest.places import Places
+from services.ingest.quality.inspector import Inspector
+from services.ingest.quality.memory import Batch
+from services.ingest.rows import Rows
 from tongluo import wire
 from tongluo.clock import Clock
 from tongluo.hazards import Words
 from tongluo.log.port import Entry, Log
-from tongluo.reading import Reading, Refusal
+from tongluo.reading import Refusal
+from tongluo.readings import moment
 from tongluo.region import County
 from tongluo.supervise import Pulse
-from tongluo.topics import QUARANTINE, READINGS
+from tongluo.topics import QUARANTINE
 
 logger = logging.getLogger(__name__)
 
 FILTERS: Final = ("tongluo/v1/+/+",)
 BATCH_MESSAGES: Final = 500
 
+Found = pipeline.Accepted | pipeline.Detected | Refusal
+
+
+class Intake:
+    """From messages to entries of the log; remembers what quality control needs, and nothing else.
+
+    `late_after` is None in replay mode. `name` stands in the entries as who took them in.
+    """
+
+    def __init__(
+        self,
+        county: Callable[[], County],
+        clock: Clock,
+        limits: pipeline.Limits,
+        late_after: timedelta | None,
+        name: str,
+    ) -> None:
+        self._county = county
+        self._clock = clock
+        self._limits = limits
+        self._name = name
+        self._places = Places(county())
+        self._inspector = Inspector(self._places, late_after)
+
+    def entries(self, messages: Sequence[Message]) -> tuple[list[Entry], Batch]:
+        """Everything the messages hold, in order; and what to `learn` when the log has it."""
+        context = pipeline.Context(self._newest_places(), self._clock.now(), self._limits)
+        between = fast.span(context)
+        taken, refused = Rows(), list[Refusal]()
+        for message in messages:
+            if not fast.take(message, context, between, taken):
+                self._sort(message, self._read(message, context), taken, refused)
+        batch = taken.batch()
+        readings = rows.entries(taken, self._inspector.inspect(batch), self._places, self._name)
+        if len(taken):
+            self._clock.observe(moment(max(taken.time_us)))
+        return [*readings, *self._refusals(refused)], batch
+
+    def learn(self, batch: Batch) -> None:
+        """Remember what is in the log: a message that fails there is judged anew when it comes again."""
+        self._inspector.learn(batch)
+
+    def _newest_places(self) -> Places:
+        county = self._county()
+        if county is not self._places.county:
+            self._places = Places(county)
+            self._inspector.know(self._places)
+        return self._places
+
+    def _refusals(self, refused: Iterable[Refusal]) -> Iterable[Entry]:
+        for one in refused:
+            logger.info("quarantined from %s: %s", one.gateway or "?", one.reason.en)
+            yield Entry(QUARANTINE, one.gateway, wire.REFUSAL.encode(one), one.received)
+
+    def _sort(self, message: Message, found: Iterable[Found], taken: Rows, refused: list[Refusal]) -> None:
+        for one in found:
+            match one:
+                case pipeline.Accepted():
+                    taken.which.append(one.number)
+                    taken.time_us.append(one.time_us)
+                    taken.value.append(one.value)
+                    taken.seq.append(one.seq)
+                    taken.received_us.append(fast.received_us(message))
+                case pipeline.Detected():
+                    refused.append(_set_aside(one, message))
+                case Refusal():
+                    refused.append(one)
+
+    def _read(self, message: Message, context: pipeline.Context) -> list[Found]:
+        try:
+            return pipeline.read(message, context)
+        except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
+            # A mistake of ours, but one message must never stand in the way of a county's readings.
+            logger.exception("a message on %r could not be handled", message.topic[:200])
+            reason = Words(
+                f"程序无法处理此报文，请转告开发者：{error!r}",
+                f"the program cannot handle this message, tell its makers: {error!r}",
+            )
+            return [pipeline.refusal(message, "", "unforeseen", reason, message.payload)]
+
 
 class Ingest:
     """Reads the field until cancelled."""
 
-    def __init__(
-        self, broker: Broker, log: Log, county: Callable[[], County], clock: Clock, limits: pipeline.Limits
-    ) -> None:
+    def __init__(self, broker: Broker, log: Log, intake: Intake) -> None:
         self._broker = broker
         self._log = log
-        self._county = county
-        self._clock = clock
-        self._limits = limits
+        self._intake = intake
         self._held = 0
         self._taken = 0
 
@@ -45,12 +127,18 @@ class Ingest:
                 self._held = len(messages)
                 self._taken += len(messages)
                 try:
-                    await self._log.append(self._entries(messages))
+                    await self.take(messages)
                 finally:
                     self._held = 0
                 # Only now is it safe with us: a crash before this line makes the broker send it again.
                 field.acknowledge(messages)
                 pulse.count("messages", len(messages))
+
+    async def take(self, messages: Sequence[Message]) -> None:
+        """Return when everything the messages hold is durable in the log."""
+        entries, batch = self._intake.entries(messages)
+        await self._log.append(entries)
+        self._intake.learn(batch)
 
     async def quiet(self, pulse: Pulse, for_s: float) -> None:
         """Wait until we are subscribed, hold nothing, and nothing has come for `for_s` seconds."""
@@ -58,36 +146,6 @@ class Ingest:
         while seen != self._taken or self._held or not pulse.ready.is_set():
             seen = self._taken
             await asyncio.sleep(for_s)
-
-    def _entries(self, messages: list[Message]) -> list[Entry]:
-        entries: list[Entry] = []
-        context = pipeline.Context(self._county(), self._clock.now(), self._limits)
-        for message in messages:
-            for found in self._read(message, context):
-                outcome = _set_aside(found, message) if isinstance(found, pipeline.Detected) else found
-                if isinstance(outcome, Reading):
-                    self._clock.observe(outcome.time)
-                    entries.append(Entry(READINGS, outcome.site, wire.READING.encode(outcome), outcome.time))
-                else:
-                    logger.info("quarantined from %s: %s", outcome.gateway or "?", outcome.reason.en)
-                    entries.append(
-                        Entry(QUARANTINE, outcome.gateway, wire.REFUSAL.encode(outcome), outcome.received)
-                    )
-        return entries
-
-    def _read(
-        self, message: Message, context: pipeline.Context
-    ) -> list[Reading | pipeline.Detected | Refusal]:
-        try:
-            return pipeline.read(message, context)
-        except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError) as error:
-            # A mistake of ours, but one message must never stand in the way of a county's readings.
-            logger.exception("a message on %r could not be handled", message.topic[:200])
-            reason = Words(
-                f"程序无法处理此报文，请转告开发者：{error!r}",
-                f"the program cannot handle this message, tell its makers: {error!r}",
-            )
-            return [pipeline.refusal(message, "", "unforeseen", reason, message.payload)]
 
 
 def _set_aside(found: pipeline.Detected, message: Message) -> Refusal:

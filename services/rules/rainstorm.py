@@ -1,6 +1,5 @@
 """Rainstorm levels from rolling rain sums: pure judgement, one reading at a time."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -9,12 +8,13 @@ from services.rules.catalogue import RainRule
 from services.rules.windows import RollingSums
 from tongluo.duration import microseconds
 from tongluo.finding import Criterion, Evidence, Finding, Level, rank
-from tongluo.quality import Quality
+from tongluo.quality import Flag, Quality
 from tongluo.reading import Reading
+from tongluo.readings import microseconds as since_epoch_us
+from tongluo.readings import moment
 
 # Rain is summed in thousandths of a millimetre: finer than any gauge, and exact.
 UNITS_PER_MM: Final = 1000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Trigger(msgspec.Struct):
@@ -69,7 +69,11 @@ class RainstormJudge:
         if reading.metric != self.rule.metric or reading.quality is not Quality.GOOD:
             return []
         station = self._station(site, reading.station)
-        time = _microseconds(reading.time)
+        time = since_epoch_us(reading.time)
+        if reading.flags & Flag.LATE:
+            # Back-fill counts toward what the next reading in time will find, and raises nothing for the past.
+            station.sums.add(time, round(reading.value * UNITS_PER_MM))
+            return []
         fallen = self._fall_in_silence(site, station, reading, time)
         if not station.sums.add(time, round(reading.value * UNITS_PER_MM)):
             return []
@@ -98,9 +102,9 @@ class RainstormJudge:
     @staticmethod
     def _tell(site: SiteRain, finding: Finding) -> Finding:
         """Findings of one site follow each other in time, also when its gauges' clocks do not agree."""
-        time = max(_microseconds(finding.time), site.told + 1)
+        time = max(since_epoch_us(finding.time), site.told + 1)
         site.told, site.level = time, finding.level
-        return msgspec.structs.replace(finding, time=_moment(time))
+        return msgspec.structs.replace(finding, time=moment(time))
 
     def _station(self, site: SiteRain, name: str) -> StationRain:
         """The gauge's memory; when the rule has changed, that of the whole site is brought over first."""
@@ -165,7 +169,7 @@ class RainstormJudge:
         return max(held, default=None)
 
     def _finding(self, site: SiteRain, reading: Reading, level: Level | None, at: int) -> Finding:
-        time = _moment(at)
+        time = moment(at)
         name = self._witness(site, level) or reading.station
         station = site.stations[name]
         criterion = next((c for c, t in zip(self.rule.criteria, station.triggers, strict=True)
@@ -198,11 +202,3 @@ class RainstormJudge:
                 if trigger.held and criterion.level is level:
                     return name
         return None
-
-
-def _microseconds(time: datetime) -> int:
-    return (time - _EPOCH) // timedelta(microseconds=1)
-
-
-def _moment(microseconds_: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds_)

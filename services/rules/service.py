@@ -1,5 +1,6 @@
 """The rules role: readings from the log, findings to the log, state and place in one commit."""
 
+import asyncio
 import gc
 import logging
 import time
@@ -20,10 +21,12 @@ from tongluo.topics import FINDINGS, READINGS
 logger = logging.getLogger(__name__)
 
 GROUP: Final = "rules"
-# How many entries, and how much time, may lie between two snapshots of a partition: the longest tail judged again
+# How many readings, and how much time, may lie between two snapshots of a partition: the longest tail judged again
 # after a restart, and what keeps the log from being trimmed.
 SNAPSHOT_EVERY: Final = 2000
 SNAPSHOT_EVERY_S: Final = 600.0
+# An entry holds up to a thousand readings: what is judged between two looks at the clock stays bounded.
+BATCH_ENTRIES: Final = 200
 
 
 # Entries that led to nothing need no commit of their own: their positions are told together, when it is quiet and now and
@@ -63,7 +66,7 @@ class Rules:
 
     After a restart or a take-over the state of a partition comes from its newest snapshot; the entries between
     snapshot and committed position are judged once more, without telling, and all is as if nothing had happened.
-    `snapshot_every` bounds that tail, in entries.
+    `snapshot_every` bounds that tail, in readings.
     """
 
     def __init__(
@@ -78,12 +81,13 @@ class Rules:
         self._snapshot_every = snapshot_every
         self._advance_every_s = advance_every_s
         self._advanced_s = 0.0
+        self._judged = 0
         self._judges = [RainstormJudge(rule) for rule in rules]
         self._partitions: dict[int, _Partition] = {}
 
     async def run(self, pulse: Pulse) -> None:
         self._partitions.clear()
-        async with self._log.join(GROUP, READINGS) as consumer:
+        async with self._log.join(GROUP, READINGS, batch_size=BATCH_ENTRIES) as consumer:
             pulse.beat()
             while True:
                 owed = any(partition.owed for partition in self._partitions.values())
@@ -92,7 +96,8 @@ class Rules:
                 if event is None or time.monotonic() - self._advanced_s >= self._advance_every_s:
                     await self._advance(consumer)
                 if isinstance(event, Batch):
-                    pulse.count("readings", len(event.entries))
+                    pulse.count("readings", self._judged)
+                    self._judged = 0
 
     async def _meet(self, consumer: Consumer, event: Event | None) -> None:
         match event:
@@ -120,7 +125,11 @@ class Rules:
 
     async def _judge(self, consumer: Consumer, number: int, entries: Sequence[Stored]) -> None:
         partition = self._partitions[number]
-        outputs = [output for entry in entries for output in self._outputs(partition, entry)]
+        outputs: list[Entry] = []
+        for entry in entries:
+            outputs += self._outputs(partition, entry)
+            # Whoever shares this process's loop is not kept waiting for a whole batch.
+            await asyncio.sleep(0)
         if outputs or self._snapshot_is_due(partition):
             try:
                 await self._commit(consumer, number, outputs)
@@ -149,15 +158,17 @@ class Rules:
         """What one entry leads to; nothing if it has been told before."""
         told = entry.offset < partition.committed
         partition.judged = entry.offset + 1
-        partition.since_snapshot += 1
         try:
-            reading = wire.READING.decode(entry.value)
+            readings = wire.READINGS.decode(entry.value)
         except WireError as error:
             # The recorder sets it aside for people to see.
             logger.error("entry %d of partition %d is not judged: %s", entry.offset, entry.partition, error)
             return []
+        partition.since_snapshot += len(readings)
+        self._judged += len(readings)
         findings = [
             finding
+            for reading in readings.each()
             for judge in self._judges
             for finding in judge.judge(_site(partition.state, judge, reading.site), reading)
         ]

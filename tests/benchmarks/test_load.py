@@ -12,12 +12,15 @@ from benchmarks.county import site_of, station_of, write_county
 from benchmarks.load import EVERY, Plan, messages
 from services.ingest import pipeline
 from services.ingest.mqtt import Message
+from services.ingest.service import Intake
 from services.rules.catalogue import load
 from services.rules.rainstorm import RainstormJudge
 from services.rules.service import PartitionState
 from tongluo import wire
+from tongluo.clock import EventClock
 from tongluo.county_folder import read_folder
 from tongluo.reading import Reading
+from tongluo.topics import READINGS
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -25,14 +28,11 @@ START = datetime(2026, 7, 1, tzinfo=UTC)
 def taken(plan: Plan, folder: Path) -> list[Reading]:
     """What ingest makes of a plan's messages."""
     write_county(folder / "county", plan.stations)
-    context = pipeline.Context(read_folder(folder / "county"), START, pipeline.Limits(None, None))
-    outcomes = [
-        outcome
-        for topic, payload in messages(plan)
-        for outcome in pipeline.read(Message(topic, payload, START), context)
-    ]
-    assert all(isinstance(outcome, Reading) for outcome in outcomes), outcomes[:3]
-    return [outcome for outcome in outcomes if isinstance(outcome, Reading)]
+    county = read_folder(folder / "county")
+    intake = Intake(lambda: county, EventClock(START), pipeline.Limits(None, None), None, "test")
+    entries, _ = intake.entries([Message(topic, payload, START) for topic, payload in messages(plan)])
+    assert {entry.topic for entry in entries} == {READINGS}
+    return [reading for entry in entries for reading in wire.READINGS.decode(entry.value).each()]
 
 
 def faults(plan: Plan, readings: list[Reading]) -> list[str]:
@@ -66,6 +66,6 @@ def test_the_state_handed_over_is_what_judging_makes() -> None:
     for number in (4, 5, 6):
         site = judge.new_site()
         for step in range(handover.STEPS):
-            judge.judge(site, wire.READING.decode(entry(number, START, step).value))
+            judge.judge(site, next(wire.READINGS.decode(entry(number, START, step).value).each()))
         assert len(site.stations[station_of(number)].sums.times) == handover.STEPS
         assert written.sites[judge.rule.id][site_of(number)] == site

@@ -17,6 +17,7 @@ from tongluo import wire
 from tongluo.clock import wall_now
 from tongluo.log.port import Stored
 from tongluo.reading import Reading
+from tongluo.readings import gathered
 from tongluo.store import partitions
 from tongluo.store.engine import open_store, sqlalchemy_url
 from tongluo.store.layout import Layout, layout_of
@@ -39,7 +40,7 @@ def reading(time: datetime, value: float = 1.0, station: str = "R-1") -> Reading
 
 
 def entries(readings: Sequence[Reading]) -> list[Stored]:
-    return [Stored(0, n, "S-1", wire.READING.encode(r)) for n, r in enumerate(readings)]
+    return [Stored(0, n, "S-1", wire.READINGS.encode(gathered([r]))) for n, r in enumerate(readings)]
 
 
 async def record(engine: AsyncEngine, readings: Sequence[Reading], write: Write = by_copy) -> None:

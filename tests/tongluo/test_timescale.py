@@ -27,6 +27,7 @@ from tongluo.log.port import Stored
 from tongluo.postgres import Listener
 from tongluo.quality import Flag
 from tongluo.reading import Reading
+from tongluo.readings import gathered
 from tongluo.store import series, upkeep
 from tongluo.store.engine import sqlalchemy_url
 from tongluo.store.layout import Layout, layout_of
@@ -68,7 +69,7 @@ def reading(time: datetime, value: float = 1.0, metric: str = "rain", flags: int
 
 
 async def record(engine: AsyncEngine, readings: Sequence[Reading]) -> None:
-    entries = [Stored(0, n, "S-1", wire.READING.encode(r)) for n, r in enumerate(readings)]
+    entries = [Stored(0, n, "S-1", wire.READINGS.encode(gathered([r]))) for n, r in enumerate(readings)]
     recorder = Recorder(engine, Layout.HYPERTABLE, by_arrays)
     for first in range(0, len(entries), MOST_AT_ONCE):
         async with engine.begin() as connection:

@@ -8,8 +8,10 @@ from tongluo.errors import WireError
 from tongluo.hazards import Words
 from tongluo.quality import Flag
 from tongluo.reading import Reading, Refusal
+from tongluo.readings import gathered
 
 READING = Reading("R-1", "rain", datetime(2026, 7, 1, tzinfo=UTC), 0.5, "S-1", "G-1", int(Flag.RANGE), 7)
+OTHER = Reading("R-2", "rain", datetime(2026, 7, 1, 0, 5, 0, 123456, tzinfo=UTC), 0.1 + 0.2, "S-1", "G-1")
 REFUSAL = Refusal(
     "G-1",
     "t",
@@ -21,7 +23,26 @@ REFUSAL = Refusal(
 
 
 def test_what_is_written_is_read() -> None:
-    assert wire.READING.decode(wire.READING.encode(READING)) == READING
+    readings = gathered([READING, OTHER, READING], by="a")
+    assert wire.READINGS.decode(wire.READINGS.encode(readings)) == readings
+    assert list(readings.each()) == [READING, OTHER, READING]
+    assert len(readings.series) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"value": [0.5]}, "differ in length"),
+        ({"flags": [0]}, "differ in length"),
+        ({"which": [0, 2]}, "series"),
+        ({"which": [0, -1]}, "series"),
+        ({"time_us": [0, 2**62]}, "calendar"),
+    ],
+)
+def test_columns_that_do_not_fit_together_are_refused(change: dict[str, object], words: str) -> None:
+    good = msgspec.to_builtins(gathered([OTHER, msgspec.structs.replace(OTHER, station="R-3")]))
+    with pytest.raises(WireError, match=words):
+        wire.READINGS.decode(msgspec.json.encode({"v": 2, "d": {**good, **change}}))
 
 
 def test_any_bytes_survive_quarantine() -> None:
@@ -40,14 +61,14 @@ def test_a_refusal_of_version_1_is_read(reason: str, words: Words) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"v":1,"d":{}}', b"[1]", b"\xff"])
 def test_foreign_bytes_are_refused(data: bytes) -> None:
-    for codec in (wire.READING, wire.REFUSAL):
+    for codec in (wire.READINGS, wire.REFUSAL):
         with pytest.raises(WireError):
             codec.decode(data)
 
 
 def test_a_newer_version_is_named() -> None:
     with pytest.raises(WireError, match="version 3"):
-        wire.READING.decode(wire.READING.encode(READING).replace(b'"v":2', b'"v":3', 1))
+        wire.READINGS.decode(wire.READINGS.encode(gathered([READING])).replace(b'"v":2', b'"v":3', 1))
 
 
 def test_a_reading_of_version_1_is_read() -> None:
@@ -55,4 +76,4 @@ def test_a_reading_of_version_1_is_read() -> None:
         b'{"v":1,"d":{"station":"R-1","metric":"rain","time":"2026-07-01T00:00:00Z","value":0.5,"site":"S-1",'
         b'"gateway":"G-1","quality":"out_of_range","seq":7}}'
     )
-    assert wire.READING.decode(old) == READING
+    assert list(wire.READINGS.decode(old).each()) == [READING]

@@ -14,16 +14,18 @@ from tongluo.hazards import Words
 MAX_READINGS: Final = 10_000
 
 
-class _Native(msgspec.Struct, frozen=True):
+class Native(msgspec.Struct, frozen=True):
+    """One reading as it is sent."""
+
     station: str
     metric: str
     time: Annotated[datetime, msgspec.Meta(tz=True)]
     value: float
-    seq: int | None = None
+    seq: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     unit: str | None = None
 
 
-_one = msgspec.json.Decoder(_Native)
+_one = msgspec.json.Decoder(Native)
 _many = msgspec.json.Decoder(list[msgspec.Raw])
 
 

@@ -16,6 +16,7 @@ from tests.conftest import running, settings, until
 from tongluo import testing, wire
 from tongluo.log.port import Entry
 from tongluo.reading import Reading
+from tongluo.readings import gathered
 from tongluo.store.engine import open_store
 from tongluo.topics import READINGS
 
@@ -60,7 +61,7 @@ async def test_a_worker_without_the_page_answers_probes_and_tells_the_lag(dsn: s
 def entry(number: int) -> Entry:
     time = datetime(2026, 7, 1, 0, number, tzinfo=UTC)
     reading = Reading("R-1", "rain", time, 0.1, "S-1", "G-1")
-    return Entry(READINGS, reading.site, wire.READING.encode(reading), time)
+    return Entry(READINGS, reading.site, wire.READINGS.encode(gathered([reading])), time)
 
 
 async def test_the_page_has_them_too(program: Running) -> None:

@@ -1,23 +1,34 @@
-"""Every kind of bad input lands in quarantine with a reason a person understands, and spoils nothing beside it."""
+"""Every kind of bad input lands in quarantine with a reason a person understands, and spoils nothing beside it.
+
+Everything here goes both ways, the careful one and the fast one: what the fast one takes, the careful one takes too, and
+the same.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.ingest import fast
 from services.ingest.mqtt import Message
-from services.ingest.pipeline import MAX_PAYLOAD_BYTES, Context, Limits, read
+from services.ingest.pipeline import MAX_PAYLOAD_BYTES, Accepted, Context, Limits, read
+from services.ingest.places import Places
+from services.ingest.rows import Rows
+from services.ingest.service import Intake
 from tongluo import testing, wire
+from tongluo.clock import EventClock
 from tongluo.quality import Flag
 from tongluo.reading import Reading, Refusal
-from tongluo.wire import Codec
+from tongluo.readings import moment
+from tongluo.topics import QUARANTINE, READINGS
 
 NOW = datetime(2026, 7, 1, 2, 30, tzinfo=UTC)
-CONTEXT = Context(testing.county(), NOW, Limits(timedelta(minutes=10), timedelta(days=60)))
-REPLAY = Context(testing.county(), NOW, Limits(None, None))
+PLACES = Places(testing.county())
+LIVE = Limits(timedelta(minutes=10), timedelta(days=60))
+CONTEXT = Context(PLACES, NOW, LIVE)
+REPLAY = Context(PLACES, NOW, Limits(None, None))
 GOOD = {"station": "R-1", "metric": "rain", "time": "2026-07-01T10:15:00+08:00", "value": 0.5, "seq": 1823}
 
 
@@ -25,10 +36,36 @@ def outcomes(
     payload: object, topic: str = "tongluo/v1/G-1/readings", context: Context = CONTEXT
 ) -> list[Reading | Refusal]:
     raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    found = read(Message(topic, raw, NOW, 1), context)
-    for outcome in found:  # whatever comes out can be written down and read again
-        codec: Codec[Any] = wire.READING if isinstance(outcome, Reading) else wire.REFUSAL
-        assert codec.decode(codec.encode(outcome)) == outcome
+    message = Message(topic, raw, NOW, 1)
+    found: list[Reading | Refusal] = []
+    for one in read(message, context):
+        if isinstance(one, Accepted):
+            of = PLACES.series[one.number]
+            at = moment(one.time_us)
+            found.append(Reading(of.station, of.metric, at, one.value, of.site, of.gateway, 0, one.seq))
+        else:
+            assert isinstance(one, Refusal)
+            assert wire.REFUSAL.decode(wire.REFUSAL.encode(one)) == one
+            found.append(one)
+    rows = Rows()
+    if fast.take(message, context, fast.span(context), rows):
+        taken = zip(rows.which, rows.time_us, rows.value, rows.seq, strict=True)
+        assert [Accepted(*row) for row in taken] == read(message, context)
+    else:
+        assert rows == Rows()
+    return found
+
+
+def logged(*payloads: object) -> list[Reading]:
+    """What of these messages, each by itself, the log gets."""
+    intake = Intake(testing.county, EventClock(NOW), LIVE, timedelta(hours=1), "test")
+    found: list[Reading] = []
+    for payload in payloads:
+        entries, batch = intake.entries(
+            [Message("tongluo/v1/G-1/readings", json.dumps(payload).encode(), NOW)]
+        )
+        intake.learn(batch)
+        found += [one for entry in entries for one in wire.READINGS.decode(entry.value).each()]
     return found
 
 
@@ -165,9 +202,45 @@ def test_status_is_no_observation() -> None:
 
 def test_an_implausible_value_is_kept_and_flagged() -> None:
     for value in (-0.5, 1e9):
-        [reading] = outcomes({**GOOD, "value": value})
-        assert isinstance(reading, Reading)
+        [reading] = logged({**GOOD, "value": value})
+        assert reading.value == value
         assert reading.flags == Flag.RANGE
+
+
+def test_what_came_before_is_known() -> None:
+    twice = logged(GOOD, GOOD, {**GOOD, "time": "2026-07-01T10:10:00+08:00"})
+    assert [one.flags for one in twice] == [0, Flag.DUPLICATE, Flag.ORDER]
+
+
+def test_what_the_log_did_not_take_is_judged_anew() -> None:
+    intake = Intake(testing.county, EventClock(NOW), LIVE, timedelta(hours=1), "test")
+    message = Message("tongluo/v1/G-1/readings", json.dumps(GOOD).encode(), NOW)
+    assert intake.entries([message])[0] == intake.entries([message])[0]
+
+
+def test_an_entry_holds_one_partition_in_order() -> None:
+    """Sites of several partitions in one message; every partition's readings stay in the order they came in."""
+    intake = Intake(testing.county, EventClock(NOW), LIVE, timedelta(hours=1), "test")
+    stations = [("R-1", "G-1"), ("R-2", "G-1"), ("R-3", "G-2")]
+    messages = [
+        Message(
+            f"tongluo/v1/{gateway}/readings",
+            json.dumps({**GOOD, "station": station, "value": n}).encode(),
+            NOW,
+        )
+        for n in range(7)
+        for station, gateway in stations
+    ]
+    messages.insert(3, Message("tongluo/v1/G-1/readings", b"x", NOW))
+    entries, _ = intake.entries(messages)
+    assert [entry.topic for entry in entries].count(QUARANTINE) == 1
+    found: dict[str, list[float]] = {}
+    for entry in entries:
+        if entry.topic is READINGS:
+            for one in wire.READINGS.decode(entry.value).each():
+                assert READINGS.partition_of(one.site) == READINGS.partition_of(entry.key)
+                found.setdefault(one.station, []).append(one.value)
+    assert found == {station: [float(n) for n in range(7)] for station, _ in stations}
 
 
 @pytest.mark.parametrize(

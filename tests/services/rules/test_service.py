@@ -21,6 +21,7 @@ from tongluo import wire
 from tongluo.log.kafka_address import KafkaAddress
 from tongluo.log.port import Batch, Entry, Log, Stored
 from tongluo.reading import Reading
+from tongluo.readings import gathered
 from tongluo.supervise import Pulse
 from tongluo.topics import FINDINGS, READINGS
 
@@ -38,7 +39,7 @@ def entries(seed: int) -> list[Entry]:
             time = START + timedelta(minutes=minute + site)
             value = round(source.uniform(0, 25), 1) if wet else 0.0
             reading = Reading(f"R-{site}", "rain", time, value, f"S-{site}", "G")
-            found.append(Entry(READINGS, reading.site, wire.READING.encode(reading), time))
+            found.append(Entry(READINGS, reading.site, wire.READINGS.encode(gathered([reading])), time))
     return found
 
 

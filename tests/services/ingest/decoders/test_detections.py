@@ -16,6 +16,7 @@ from services.ingest.decoders import detections
 from services.ingest.mqtt import Message
 from services.ingest.observation import Refused, Sighting
 from services.ingest.pipeline import MAX_PAYLOAD_BYTES, Context, Detected, Limits, read
+from services.ingest.places import Places
 from services.ingest.service import _set_aside
 from tests.services.ingest.decoders import golden
 from tongluo import testing
@@ -34,7 +35,7 @@ def with_camera() -> Context:
     county = testing.county()
     camera = Station("C-1", "一号瞭望", StationKind.FIRE_CAMERA, "S-1", "G-1", 28.2, 120.4, ())
     county = msgspec.structs.replace(county, stations=county.stations | {"C-1": camera})
-    return Context(county, NOW, Limits(timedelta(minutes=10), timedelta(days=60)))
+    return Context(Places(county), NOW, Limits(timedelta(minutes=10), timedelta(days=60)))
 
 
 CONTEXT = with_camera()

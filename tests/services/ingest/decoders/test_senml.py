@@ -14,10 +14,10 @@ from services.ingest.decoders import cbor, senml
 from services.ingest.decoders.parts import MAX_READINGS
 from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused
-from services.ingest.pipeline import Context, Limits, read
+from services.ingest.pipeline import Accepted, Context, Limits, read
+from services.ingest.places import Places
 from tests.services.ingest.decoders import golden
 from tongluo import testing
-from tongluo.reading import Reading
 
 NOW = datetime(2026, 7, 1, 2, 30, tzinfo=UTC)
 
@@ -41,10 +41,13 @@ def test_what_is_handed_on_says_the_same_by_itself_and_later() -> None:
 
 
 def test_units_of_the_rfc_become_the_metrics_own() -> None:
-    context = Context(testing.county(), NOW, Limits(None, None))
+    places = Places(testing.county())
+    context = Context(places, NOW, Limits(None, None))
     payload = b'[{"bn":"R-1/","bt":1782843300,"n":"rain","u":"m","v":0.0005},{"n":"battery","u":"V","v":12}]'
     found = read(Message("tongluo/v1/G-1/senml", payload, NOW, 1), context)
-    assert [(item.metric, item.value) for item in found if isinstance(item, Reading)] == [
+    assert [
+        (places.series[item.number].metric, item.value) for item in found if isinstance(item, Accepted)
+    ] == [
         ("rain", pytest.approx(0.5)),
         ("battery", 12.0),
     ]

@@ -13,6 +13,7 @@ from services.ingest.decoders.sl651.observations import Stations
 from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused
 from services.ingest.pipeline import Context, Limits, read
+from services.ingest.places import Places
 from tests.services.ingest.decoders import sl651_goldens
 from tongluo import testing
 from tongluo.reading import Refusal
@@ -218,7 +219,7 @@ def test_a_message_of_faults_does_not_multiply() -> None:
 
 
 def test_the_pipeline_places_what_a_gateway_reports() -> None:
-    context = Context(testing.county(), NOON, Limits(timedelta(minutes=10), timedelta(days=60)))
+    context = Context(Places(testing.county()), NOON, Limits(timedelta(minutes=10), timedelta(days=60)))
     message = Message("tongluo/v1/G-1/sl651", sl651_goldens.message("timed_32"), NOON)
     [*outcomes] = read(message, context)
     assert {type(outcome) for outcome in outcomes} == {Refusal}

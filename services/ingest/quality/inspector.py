@@ -1,0 +1,99 @@
+"""Quality control as the ingest role has it: batches in, flags out, and what is remembered in between."""
+
+from collections.abc import Sequence as Several
+from datetime import timedelta
+
+import numpy as np
+
+from services.ingest.places import Places
+from services.ingest.quality.limits import LimitTable
+from services.ingest.quality.memory import RECENT, Batch, Bools, Ints, Memory, Sequence, in_sequence
+from services.ingest.quality.neighbours import Neighbours
+from services.ingest.quality.steps import (
+    STEPS,
+    Flags,
+    Look,
+    Step,
+    battery_states,
+    same_since_us,
+    slot_of,
+    spikes_and_sound,
+)
+
+
+class Inspector:
+    """Inspects what comes in. `late_after` None: replay mode, in which nothing comes at its own time."""
+
+    def __init__(self, places: Places, late_after: timedelta | None, steps: Several[Step] = STEPS) -> None:
+        self._late_after = late_after
+        self._steps = steps
+        self._places = places
+        self._limits = LimitTable(places, late_after)
+        self._neighbours = Neighbours(places)
+        self._memory = Memory.of(places)
+
+    def know(self, places: Places) -> None:
+        """The registry has changed: what is still there is remembered."""
+        self._memory = self._memory.moved(self._places, places)
+        self._places = places
+        self._limits = LimitTable(places, self._late_after)
+        self._neighbours = Neighbours(places)
+
+    def inspect(self, batch: Batch) -> Flags:
+        """The flags of each row. Nothing is remembered before `learn`, which is for when the log has the batch."""
+        flags = np.zeros(len(batch), np.int32)
+        if len(batch):
+            sequence, _ = self._sequence(batch)
+            timely = self._late_after is not None
+            look = Look(batch, sequence, self._memory, self._limits, self._neighbours, timely)
+            for step in self._steps:
+                flags |= step(look)
+        return flags
+
+    def learn(self, batch: Batch) -> None:
+        """Remember a batch for those that follow."""
+        if len(batch):
+            sequence, believed = self._sequence(batch)
+            self._remember_rain(batch, sequence, believed)
+            self._remember(batch, sequence)
+
+    def _sequence(self, batch: Batch) -> tuple[Sequence, Bools]:
+        limits, value = self._limits, batch.value
+        believed = (value >= limits.lowest[batch.which]) & (value <= limits.highest[batch.which])
+        return in_sequence(batch, self._memory, believed), believed
+
+    def _remember_rain(self, batch: Batch, sequence: Sequence, believed: Bools) -> None:
+        once = np.ones(len(batch), bool)
+        once[sequence.rows] = ~sequence.repeated
+        rain = np.flatnonzero(self._limits.rain[batch.which] & believed & once)
+        if len(rain):
+            self._memory.hours.learn(batch.which[rain], slot_of(batch.time_us[rain]), batch.value[rain])
+
+    def _remember(self, batch: Batch, chain: Sequence) -> None:
+        memory = self._memory
+        _, sound = spikes_and_sound(chain, memory, self._limits)
+        since = same_since_us(chain, memory)
+        # The last of each series in the chain is its newest.
+        last = np.ones(len(chain.chain), bool)
+        last[:-1] = chain.chain_which[1:] != chain.chain_which[:-1]
+        series = chain.chain_which[last]
+        memory.newest_us[series] = chain.chain_time_us[last]
+        memory.value[series] = chain.chain_value[last]
+        memory.sound[series] = sound[last]
+        memory.same_since_us[series] = since[last]
+        low = battery_states(batch, memory, self._limits)
+        # The last of a station's rows is what is known of it.
+        memory.low[self._limits.station_of[batch.which]] = low
+        self._remember_times(batch, chain)
+
+    def _remember_times(self, batch: Batch, sequence: Sequence) -> None:
+        memory = self._memory
+        rows = sequence.rows[~sequence.repeated]
+        which = batch.which[rows]
+        begins = np.ones(len(rows), bool)
+        begins[1:] = which[1:] != which[:-1]
+        starts = np.flatnonzero(begins)
+        nth = np.arange(len(rows)) - starts[np.cumsum(begins) - 1] if len(rows) else rows
+        memory.rings[which, (memory.turns[which] + nth) % RECENT] = batch.time_us[rows]
+        counts: Ints = np.diff(np.append(starts, len(rows)))
+        memory.turns[which[starts]] += counts
