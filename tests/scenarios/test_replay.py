@@ -83,7 +83,8 @@ async def test_a_running_live_instance_is_fed_with_shifted_times(tmp_path: Path)
         file = tmp_path / "r.csv"
         begin = datetime(2006, 9, 10, tzinfo=UTC)
         rows = [
-            f"{(begin + timedelta(hours=h)).isoformat()},QT-R-001,{30.0 if h > 1 else 0.0}" for h in range(4)
+            f"{(begin + timedelta(minutes=5 * n)).isoformat()},QT-R-001,{6.0 if n > 1 else 0.0}"
+            for n in range(12)
         ]
         file.write_text("\n".join(["time,station,value", *rows]))
         # The simulator has told this gauge's last hours already; its newest reading is about now, and so is ours.
