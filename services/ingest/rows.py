@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ingest.places import Places
+from services.ingest.quality.inspector import Inspected
 from services.ingest.quality.memory import Batch
 from tongluo import wire
 from tongluo.log.port import Entry
@@ -44,7 +45,7 @@ class Rows:
         )
 
 
-def entries(rows: Rows, flags: NDArray[np.int32], places: Places, by: str) -> Iterator[Entry]:
+def entries(rows: Rows, inspected: Inspected, places: Places, by: str) -> Iterator[Entry]:
     """The log's entries for accepted readings: partition by partition, in order, at most a thousand in each.
 
     An entry has the key of its first reading's site and the time of its newest reading. All sites of a partition share
@@ -52,7 +53,7 @@ def entries(rows: Rows, flags: NDArray[np.int32], places: Places, by: str) -> It
     """
     if not len(rows):
         return
-    batch = rows.batch()
+    batch, flags = inspected.batch, inspected.flags
     # The same objects in a column that can be taken from by index.
     seq: NDArray[Any] = np.empty(len(rows), object)
     seq[:] = rows.seq

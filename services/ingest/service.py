@@ -9,8 +9,7 @@ from typing import Final
 from services.ingest import fast, pipeline, rows
 from services.ingest.mqtt import Broker, Message, subscribe
 from services.ingest.places import Places
-from services.ingest.quality.inspector import Inspector
-from services.ingest.quality.memory import Batch
+from services.ingest.quality.inspector import Inspected, Inspector
 from services.ingest.rows import Rows
 from tongluo import wire
 from tongluo.clock import Clock
@@ -51,7 +50,7 @@ class Intake:
         self._places = Places(county())
         self._inspector = Inspector(self._places, late_after)
 
-    def entries(self, messages: Sequence[Message]) -> tuple[list[Entry], Batch]:
+    def entries(self, messages: Sequence[Message]) -> tuple[list[Entry], Inspected]:
         """Everything the messages hold, in order; and what to `learn` when the log has it."""
         context = pipeline.Context(self._newest_places(), self._clock.now(), self._limits)
         between = fast.span(context)
@@ -59,15 +58,15 @@ class Intake:
         for message in messages:
             if not fast.take(message, context, between, taken):
                 self._sort(message, self._read(message, context), taken, refused)
-        batch = taken.batch()
-        readings = rows.entries(taken, self._inspector.inspect(batch), self._places, self._name)
+        inspected = self._inspector.inspect(taken.batch())
+        readings = rows.entries(taken, inspected, self._places, self._name)
         if len(taken):
             self._clock.observe(moment(max(taken.time_us)))
-        return [*readings, *self._refusals(refused)], batch
+        return [*readings, *self._refusals(refused)], inspected
 
-    def learn(self, batch: Batch) -> None:
+    def learn(self, inspected: Inspected) -> None:
         """Remember what is in the log: a message that fails there is judged anew when it comes again."""
-        self._inspector.learn(batch)
+        self._inspector.learn(inspected)
 
     def _newest_places(self) -> Places:
         county = self._county()
@@ -136,9 +135,9 @@ class Ingest:
 
     async def take(self, messages: Sequence[Message]) -> None:
         """Return when everything the messages hold is durable in the log."""
-        entries, batch = self._intake.entries(messages)
+        entries, inspected = self._intake.entries(messages)
         await self._log.append(entries)
-        self._intake.learn(batch)
+        self._intake.learn(inspected)
 
     async def quiet(self, pulse: Pulse, for_s: float) -> None:
         """Wait until we are subscribed, hold nothing, and nothing has come for `for_s` seconds."""

@@ -1,6 +1,7 @@
 """Quality control as the ingest role has it: batches in, flags out, and what is remembered in between."""
 
 from collections.abc import Sequence as Several
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -21,6 +22,16 @@ from services.ingest.quality.steps import (
 )
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """A batch with its flags, and what is needed to remember it."""
+
+    batch: Batch
+    flags: Flags
+    sequence: Sequence
+    believed: Bools
+
+
 class Inspector:
     """Inspects what comes in. `late_after` None: replay mode, in which nothing comes at its own time."""
 
@@ -39,33 +50,30 @@ class Inspector:
         self._limits = LimitTable(places, self._late_after)
         self._neighbours = Neighbours(places)
 
-    def inspect(self, batch: Batch) -> Flags:
+    def inspect(self, batch: Batch) -> Inspected:
         """The flags of each row. Nothing is remembered before `learn`, which is for when the log has the batch."""
+        limits, value, which = self._limits, batch.value, batch.which
+        believed = (value >= limits.lowest[which]) & (value <= limits.highest[which])
+        sequence = in_sequence(batch, self._memory, believed)
+        timely = self._late_after is not None
+        look = Look(batch, sequence, self._memory, limits, self._neighbours, timely)
         flags = np.zeros(len(batch), np.int32)
         if len(batch):
-            sequence, _ = self._sequence(batch)
-            timely = self._late_after is not None
-            look = Look(batch, sequence, self._memory, self._limits, self._neighbours, timely)
             for step in self._steps:
                 flags |= step(look)
-        return flags
+        return Inspected(batch, flags, sequence, believed)
 
-    def learn(self, batch: Batch) -> None:
-        """Remember a batch for those that follow."""
-        if len(batch):
-            sequence, believed = self._sequence(batch)
-            self._remember_rain(batch, sequence, believed)
-            self._remember(batch, sequence)
+    def learn(self, inspected: Inspected) -> None:
+        """Remember the batch that was inspected last, for those that follow."""
+        if len(inspected.batch):
+            self._remember_rain(inspected)
+            self._remember(inspected.batch, inspected.sequence)
 
-    def _sequence(self, batch: Batch) -> tuple[Sequence, Bools]:
-        limits, value = self._limits, batch.value
-        believed = (value >= limits.lowest[batch.which]) & (value <= limits.highest[batch.which])
-        return in_sequence(batch, self._memory, believed), believed
-
-    def _remember_rain(self, batch: Batch, sequence: Sequence, believed: Bools) -> None:
+    def _remember_rain(self, inspected: Inspected) -> None:
+        batch, sequence = inspected.batch, inspected.sequence
         once = np.ones(len(batch), bool)
         once[sequence.rows] = ~sequence.repeated
-        rain = np.flatnonzero(self._limits.rain[batch.which] & believed & once)
+        rain = np.flatnonzero(self._limits.rain[batch.which] & inspected.believed & once)
         if len(rain):
             self._memory.hours.learn(batch.which[rain], slot_of(batch.time_us[rain]), batch.value[rain])
 

@@ -61,10 +61,10 @@ def logged(*payloads: object) -> list[Reading]:
     intake = Intake(testing.county, EventClock(NOW), LIVE, timedelta(hours=1), "test")
     found: list[Reading] = []
     for payload in payloads:
-        entries, batch = intake.entries(
+        entries, inspected = intake.entries(
             [Message("tongluo/v1/G-1/readings", json.dumps(payload).encode(), NOW)]
         )
-        intake.learn(batch)
+        intake.learn(inspected)
         found += [one for entry in entries for one in wire.READINGS.decode(entry.value).each()]
     return found
 

@@ -74,9 +74,9 @@ def flags(rows: Sequence[Row], here: Places = HERE, delay_min: float = 0.0) -> l
 
 
 def inspected(inspector: Inspector, one: Batch) -> list[Flag]:
-    found = [Flag(int(f)) for f in inspector.inspect(one)]
-    inspector.learn(one)
-    return found
+    found = inspector.inspect(one)
+    inspector.learn(found)
+    return [Flag(int(flag)) for flag in found.flags]
 
 
 ROWS = st.tuples(
@@ -152,7 +152,7 @@ def test_clock_and_back_fill(delay_min: float) -> None:
 
 
 def test_replay_has_neither_clock_nor_back_fill() -> None:
-    assert Inspector(HERE, None).inspect(batch([(4, 0, 1.0)], delay_min=500.0)).tolist() == [0]
+    assert Inspector(HERE, None).inspect(batch([(4, 0, 1.0)], delay_min=500.0)).flags.tolist() == [0]
 
 
 def around(*rain_mm: float, km: float = 3.0) -> list[Flag]:
@@ -178,11 +178,11 @@ def test_silent_neighbours_testify_to_nothing() -> None:
 
 def test_a_changed_registry_forgets_nothing_that_is_still_there() -> None:
     inspector = Inspector(HERE, LATE_AFTER)
-    inspector.learn(batch([(4, 0, 10.0), (1, 0, 10.0)]))
+    inspected(inspector, batch([(4, 0, 10.0), (1, 0, 10.0)]))
     after = places(station("NEW", "rain"), station("A", "rain", "battery"), station("C", "displacement"))
     inspector.know(after)
-    got = inspector.inspect(batch([(0, 5, 0.0), (1, 5, 0.0), (3, 5, 900.0)]))
-    assert [Flag(int(f)) for f in got] == [Flag(0), Flag.BATTERY, Flag.SPIKE]
+    got = inspected(inspector, batch([(0, 5, 0.0), (1, 5, 0.0), (3, 5, 900.0)]))
+    assert got == [Flag(0), Flag.BATTERY, Flag.SPIKE]
 
 
 def test_what_a_flag_says_about_the_value() -> None:
