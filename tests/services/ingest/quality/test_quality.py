@@ -171,6 +171,27 @@ def test_a_gauge_that_alone_has_much_rain_is_doubted() -> None:
     assert around(0.0, 0.0, 0.0, km=6.0) == [Flag(0)]
 
 
+def test_two_tips_of_a_bucket_within_a_second_are_no_cloudburst() -> None:
+    assert flags([(0, 0, 0.2), (0, 0.01, 0.5)]) == [Flag(0), Flag(0)]
+
+
+def test_a_repetition_is_known_among_the_last_eight() -> None:
+    steady = [(4, float(n), 1.0) for n in range(RECENT)]
+    assert flags([*steady, steady[0]])[-1] == Flag.DUPLICATE
+    assert flags([*steady, (4, float(RECENT), 1.0), steady[0]])[-1] == Flag.ORDER
+
+
+DRY = places(station("A", "rain"), *(station(f"N{n}", "rain", km_north=n + 1) for n in range(3)))
+DRY_AROUND = [(n, 70.0, 0.0) for n in (1, 2, 3)]
+
+
+def test_the_hour_is_an_hour_and_counts_nothing_twice() -> None:
+    # 65 minutes apart stand in the same place of the ring; what came before is no part of this hour.
+    assert flags([(0, 5, 30.0), *DRY_AROUND, (0, 70, 30.0), (0, 71, 11.0)], DRY)[-2:] == [Flag(0), Flag(0)]
+    assert flags([(0, 30, 30.0), *DRY_AROUND, (0, 70, 30.0)], DRY)[-1] == Flag.NEIGHBOUR
+    assert flags([(0, 30, 15.0), (0, 30, 15.0), *DRY_AROUND, (0, 70, 30.0)], DRY)[-1] == Flag(0)
+
+
 def test_silent_neighbours_testify_to_nothing() -> None:
     here = places(station("A", "rain"), *(station(f"N{n}", "rain", km_north=n + 1) for n in range(4)))
     assert flags([(0, 5, 30.0), (0, 35, 30.0)], here) == [Flag(0), Flag(0)]
