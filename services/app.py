@@ -31,9 +31,13 @@ from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
 from services.housekeeping import keeping, trimming
 from services.ingest import recorder
+from services.ingest.intake import Intake
 from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
-from services.ingest.service import Ingest, Intake
+from services.ingest.service import Ingest, Keeper
+from services.ingest.sl651_listener import Sl651Listener
+from services.ingest.snapshots import Snapshots
+from services.ingest.sparkplug_host import SparkplugHost
 from services.lag import lags
 from services.notify.desk import Desk
 from services.notify.outbox import Outbox
@@ -232,10 +236,10 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
     if parts.field.own is not None:
         supervisor.add("broker", parts.field.own.keep)
     if Role.INGEST in roles:
-        ingest = Ingest(parts.field.broker, log, _intake(parts))
-        supervisor.add("ingest", ingest.run)
+        ingest = _add_ingest(supervisor, parts)
     if Role.RECORD in roles:
         supervisor.add("record readings", recorder.readings(log, parts.relaxed, parts.layout).run)
+        supervisor.add("record detections", recorder.detections(log, parts.relaxed).run)
         supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)
         supervisor.add("trim log", lambda pulse: trimming(log.trim, engine, pulse))
         keep = None if parts.settings.clock is ClockKind.EVENT else parts.settings.keep_readings
@@ -266,6 +270,7 @@ def _add_console(
         admin_token=settings.admin_token,
         hub=hub,
         layout=parts.layout,
+        snapshots=settings.snapshot_folder,
     )
     server = Server(build(room), page_socket, hub.close)
     supervisor.add("hub", hub.run)
@@ -339,6 +344,23 @@ async def _clock(settings: Settings, engine: AsyncEngine) -> Clock:
             async with engine.connect() as connection:
                 newest: datetime | None = await connection.scalar(text("SELECT max(time) FROM latest"))
             return EventClock(newest)
+
+
+def _add_ingest(supervisor: Supervisor, parts: Parts) -> Ingest:
+    """Everything that listens to the field; all of it goes through one keeper."""
+    settings, broker = parts.settings, parts.field.broker
+    snapshots = Snapshots(settings.snapshot_folder, settings.snapshots_mb * 2**20)
+    intake = _intake(parts)
+    keeper = Keeper(parts.log, intake, snapshots)
+    ingest = Ingest(broker, keeper)
+    supervisor.add("ingest", ingest.run)
+    if settings.sparkplug_host != "off":
+        host = SparkplugHost(broker, settings.sparkplug_host, keeper, intake.places)
+        supervisor.add("ingest sparkplug", host.run)
+    if settings.sl651_port is not None:
+        listener = Sl651Listener(settings.sl651_host, settings.sl651_port, keeper.keep_telemetry)
+        supervisor.add("ingest sl651", listener.run)
+    return ingest
 
 
 def _intake(parts: Parts) -> Intake:

@@ -14,7 +14,7 @@ from tongluo.store import partitions, upkeep
 from tongluo.store.layout import Layout
 from tongluo.store.positions import positions
 from tongluo.supervise import Pulse
-from tongluo.topics import FINDINGS, QUARANTINE, READINGS, Topic
+from tongluo.topics import DETECTIONS, FINDINGS, QUARANTINE, READINGS, Topic
 
 EVERY_S: Final = 3600.0
 
@@ -31,6 +31,7 @@ async def trimming(trim: Trim, engine: AsyncEngine, pulse: Pulse) -> None:
         pulse.count("trimmed", await trim(taken))
         taken = {
             READINGS: await positions(engine, recorder.GROUP, READINGS),
+            DETECTIONS: await positions(engine, recorder.GROUP, DETECTIONS),
             QUARANTINE: await positions(engine, recorder.GROUP, QUARANTINE),
             FINDINGS: await positions(engine, desk.GROUP, FINDINGS),
         }

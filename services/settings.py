@@ -175,6 +175,11 @@ class Settings(BaseModel):
     mqtt_port: Port = 1883
     mqtt5_port: Port | None = None
     mqtt_client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo-ingest"
+    sparkplug_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo"
+    sl651_host: str = "127.0.0.1"
+    sl651_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    snapshots: Folder | None = None
+    snapshots_mb: Annotated[int, Field(ge=1)] = 2048
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     health_port: Annotated[int, Field(ge=0, le=65535)] | None = None
@@ -188,6 +193,11 @@ class Settings(BaseModel):
     keep_readings: Annotated[Span, AfterValidator(_keep)] = "730d"  # type: ignore[assignment]
     admin_token: Annotated[str, Field(min_length=16)] | None = None
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "warning"
+
+    @property
+    def snapshot_folder(self) -> Path:
+        """Where snapshots lie: in the data folder unless set."""
+        return self.snapshots or self.data / "snapshots"
 
     @property
     def embedded_v5_port(self) -> int:

@@ -3,6 +3,7 @@
 import enum
 import re
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -66,6 +67,11 @@ class Detection(msgspec.Struct, frozen=True, omit_defaults=True):
     gateway: str
     track: Track | None = None
     snapshot: SnapshotRef | None = None
+
+
+def snapshot_path(folder: Path, digest: str, image: ImageType) -> Path:
+    """Where a snapshot lies below `folder`, or would."""
+    return folder / digest[:2] / f"{digest}.{image.value}"
 
 
 def image_type(data: bytes) -> ImageType | None:

@@ -21,6 +21,7 @@ class Topic(msgspec.Struct, frozen=True):
 
 READINGS: Final = Topic("readings", key="site", partitions=12, keep_days=7)
 FINDINGS: Final = Topic("findings", key="site", partitions=12, keep_days=30)
+DETECTIONS: Final = Topic("detections", key="site", partitions=12, keep_days=30)
 QUARANTINE: Final = Topic("quarantine", key="gateway", partitions=1, keep_days=7)
 
-TOPICS: Final = (READINGS, FINDINGS, QUARANTINE)
+TOPICS: Final = (READINGS, DETECTIONS, FINDINGS, QUARANTINE)

@@ -7,6 +7,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from tongluo.detection import Detection
 from tongluo.errors import WireError
 from tongluo.finding import Finding
 from tongluo.hazards import Words
@@ -114,6 +115,7 @@ def _readings_of_v1(data: bytes) -> Readings:
 READINGS: Final = Codec(Readings, version=2, older=_readings_of_v1, fault=Readings.fault)
 REFUSAL: Final = Codec(Refusal, version=2, older=_refusal_of_v1)
 FINDING: Final = Codec(Finding)
+DETECTION: Final = Codec(Detection)
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -32,6 +33,7 @@ class Room:
     admin_token: str | None = None
     hub: Hub = field(kw_only=True)
     layout: Layout = field(kw_only=True)
+    snapshots: Path = field(kw_only=True)
     logins: accounts.LoginLimit = field(default_factory=accounts.LoginLimit)
 
 

@@ -82,10 +82,19 @@ class FieldConnection:
         ]
         self._protocol.send(b"".join(packets))
 
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Say something ourselves, at QoS 0. Harmless after the connection is lost."""
+        self._protocol.send(mqtt5.PublishPacket(topic, payload, retain=retain).write())
+
 
 @asynccontextmanager
-async def subscribe(broker: Broker, filters: Sequence[str]) -> AsyncIterator[FieldConnection]:
-    """Connect, take up the session, subscribe. Raises OSError (ConnectionError among them) or TimeoutError."""
+async def subscribe(
+    broker: Broker, filters: Sequence[str], will: mqtt5.Will | None = None
+) -> AsyncIterator[FieldConnection]:
+    """Connect, take up the session, subscribe. Raises OSError (ConnectionError among them) or TimeoutError.
+
+    `will` is what the broker says for us should the connection end without a goodbye.
+    """
     loop = asyncio.get_running_loop()
     # Made anew for every connection, so that a certificate that was renewed is taken up without a restart.
     trust = tls_context(broker.ca) if broker.tls else None
@@ -94,7 +103,7 @@ async def subscribe(broker: Broker, filters: Sequence[str]) -> AsyncIterator[Fie
     try:
         try:
             async with asyncio.timeout(10):
-                await protocol.open(broker, filters)
+                await protocol.open(broker, filters, will)
         except TimeoutError as error:
             raise TimeoutError(f"the MQTT broker at {broker.host}:{broker.port} does not answer") from error
         yield FieldConnection(protocol)
@@ -137,13 +146,14 @@ class _Protocol(asyncio.Protocol):
 
     # -- what the connection asks for
 
-    async def open(self, broker: Broker, filters: Sequence[str]) -> None:
+    async def open(self, broker: Broker, filters: Sequence[str], will: mqtt5.Will | None) -> None:
         connack = await self._ask(
             mqtt5.ConnectPacket(
                 broker.client_id,
                 username=broker.user,
                 password=broker.password.encode() if broker.password is not None else None,
                 clean_start=False,
+                will=will,
                 keep_alive=KEEP_ALIVE_S,
                 session_expiry_interval=SESSION_EXPIRY_S,
                 receive_max=RECEIVE_MAX,

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from services.ingest import units
-from services.ingest.decoders import cgs, detections, native, senml, sl651
+from services.ingest.decoders import cgs, detections, native, senml
 from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused, Sighting
 from services.ingest.places import Places
@@ -67,6 +67,7 @@ class Draft(msgspec.Struct, frozen=True):
     value: float = 0.0
 
 
+Outcome = Accepted | Detected | Refusal
 Step = Callable[[Draft, Context], Draft | Refused]
 # The payload, and when it came in (aware UTC): some formats give times relative to that.
 Decoder = Callable[[bytes, datetime], Iterator[Observation | Sighting | Refused]]
@@ -74,7 +75,6 @@ Decoder = Callable[[bytes, datetime], Iterator[Observation | Sighting | Refused]
 DECODERS: Final[dict[str, Decoder]] = {
     "readings": native.decode,
     "senml": senml.decode,
-    "sl651": sl651.decode,
     "cgs": cgs.decode,
     "detections": detections.decode,
 }
@@ -193,15 +193,15 @@ def convert_unit(draft: Draft, context: Context) -> Draft | Refused:
 STEPS: Final[tuple[Step, ...]] = (place, know_metric, check_time, convert_unit)
 
 
-def read(message: Message, context: Context) -> list[Accepted | Detected | Refusal]:
+def read(message: Message, context: Context) -> list[Outcome]:
     """Everything one message holds: readings and detections to be logged, and refusals to be quarantined."""
-    gateway, found = _open(message)
+    gateway, found = _open(message, context)
     return settle(message, gateway, found, context)
 
 
 def settle(
     message: Message, gateway: str, found: Iterable[Observation | Sighting | Refused], context: Context
-) -> list[Accepted | Detected | Refusal]:
+) -> list[Outcome]:
     """The same for what was found in a message by other means than its topic."""
     taken: list[Accepted | Detected] = []
     refused: list[Refused] = []
@@ -298,10 +298,9 @@ def _through(draft: Draft, context: Context) -> Draft | Refused:
     return draft
 
 
-def _open(message: Message) -> tuple[str, Iterator[Observation | Sighting | Refused]]:
+def _open(message: Message, context: Context) -> tuple[str, Iterator[Observation | Sighting | Refused]]:
     """The gateway a message's topic names, and what its decoder finds in it."""
-    parts = message.topic.split("/")
-    gateway, kind = (parts[2], parts[3]) if len(parts) == 4 else ("", message.topic)
+    gateway, kind = _spoken(message.topic, context.places)
     if kind in NOT_OBSERVATIONS:
         return gateway, iter(())
     if len(message.payload) > MAX_PAYLOAD_BYTES:
@@ -311,7 +310,8 @@ def _open(message: Message) -> tuple[str, Iterator[Observation | Sighting | Refu
             f"the message has {size} bytes, at most {MAX_PAYLOAD_BYTES} are taken; send it in parts",
         )
         return gateway, iter((Refused("too_large", reason, message.payload),))
-    decoder = DECODERS.get(kind)
+    # What SL 651 stations are called and count is in the registry.
+    decoder = context.places.sl651 if kind == "sl651" else DECODERS.get(kind)
     if decoder is None:
         reason = Words(
             f"主题 {message.topic[:128]} 不在约定之内；观测值发往 tongluo/v1/{{gw}}/readings",
@@ -319,6 +319,15 @@ def _open(message: Message) -> tuple[str, Iterator[Observation | Sighting | Refu
         )
         return gateway, iter((Refused("unknown_topic", reason, message.payload),))
     return gateway, decoder(message.payload, message.received)
+
+
+def _spoken(topic: str, places: Places) -> tuple[str, str]:
+    """Whose a message is, and its format."""
+    parts = topic.split("/")
+    if parts[0] == "spBv1.0" and len(parts) in (4, 5):
+        # What the Sparkplug host could not place is kept as native JSON, and may come again from quarantine.
+        return places.gateway(f"{parts[1]}/{parts[3]}"), "readings"
+    return (parts[2], parts[3]) if len(parts) == 4 else ("", topic)
 
 
 def _finish(draft: Draft, context: Context) -> Accepted:

@@ -1,12 +1,15 @@
 """The registered county as the hot path needs it: what a gateway may say, numbered, and what is believed of it."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from services.ingest.decoders import sl651
+from services.ingest.decoders.sl651.observations import FIVE_MINUTES, Stations
 from tongluo.reading import METRICS
 from tongluo.readings import Series
 from tongluo.region import County, Station
@@ -52,6 +55,7 @@ class Places:
         self.native: dict[str, tuple[str, Vocabulary]] = {
             f"tongluo/v1/{gateway}/readings": (gateway, words) for gateway, words in self._gateways.items()
         }
+        self.sl651 = sl651.decoder(_telemetry(county))
         self._by_address = {
             (station.gateway, station.address): station
             for station in county.stations.values()
@@ -72,3 +76,23 @@ class Places:
     def gateway(self, name: str) -> str:
         """A gateway's id by what its protocol calls it; the name itself where it is nobody's address."""
         return self._gateway_by_address.get(name, name)
+
+
+def _telemetry(county: County) -> Stations:
+    """What the registry says of SL 651 stations, by address; a station without one is called by its id."""
+    by_address = {station.address or station.id: station for station in county.stations.values()}
+    return Stations(
+        level_base_m=partial(_level_base_m, by_address), rain_counted=partial(_rain_counted, by_address)
+    )
+
+
+def _level_base_m(stations: Mapping[str, Station], address: str, element: int) -> float | None:
+    station = stations.get(address)
+    return None if station is None else station.base_level_m
+
+
+def _rain_counted(stations: Mapping[str, Station], address: str) -> frozenset[int]:
+    station = stations.get(address)
+    if station is None or not station.rain_elements:
+        return FIVE_MINUTES
+    return frozenset(int(element, 16) for element in station.rain_elements)

@@ -9,16 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tongluo import bells, wire
 from tongluo.clock import wall_now
+from tongluo.detection import Detection
 from tongluo.errors import WireError
 from tongluo.log.port import Log, Stored
 from tongluo.reading import Reading
+from tongluo.store import detections as detecting
 from tongluo.store import partitions
 from tongluo.store import quarantine as quarantining
 from tongluo.store.consume import StoreConsumer
 from tongluo.store.engine import ring
 from tongluo.store.layout import Layout
 from tongluo.store.readings import Write, by_copy
-from tongluo.topics import QUARANTINE, READINGS
+from tongluo.topics import DETECTIONS, QUARANTINE, READINGS
 
 GROUP: Final = "record"
 
@@ -31,6 +33,10 @@ def readings(log: Log, engine: AsyncEngine, layout: Layout) -> StoreConsumer:
     return StoreConsumer(
         log, engine, GROUP, READINGS, Recorder(engine, layout).keep, batch_size=200, gather_s=0.05
     )
+
+
+def detections(log: Log, engine: AsyncEngine) -> StoreConsumer:
+    return StoreConsumer(log, engine, GROUP, DETECTIONS, keep_detections, batch_size=500)
 
 
 def quarantine(log: Log, engine: AsyncEngine) -> StoreConsumer:
@@ -61,6 +67,16 @@ class Recorder:
                 await connection.execute(_LET_LATE_ONES_IN)
         await self.write(connection, found, wall_now())
         await ring(connection, bells.READINGS)
+
+
+async def keep_detections(connection: AsyncConnection, entries: Sequence[Stored]) -> None:
+    found: list[Detection] = []
+    for entry in entries:
+        try:
+            found.append(wire.DETECTION.decode(entry.value))
+        except WireError as error:
+            await quarantining.set_aside(connection, DETECTIONS, entry, error)
+    await detecting.keep(connection, found, wall_now())
 
 
 async def keep_refusals(connection: AsyncConnection, entries: Sequence[Stored]) -> None:

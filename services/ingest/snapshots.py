@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tongluo.detection import MAX_SNAPSHOT_BYTES, Snapshot, SnapshotRef
+from tongluo.detection import MAX_SNAPSHOT_BYTES, Snapshot, SnapshotRef, snapshot_path
 
 # After a cleaning so much of the bound is in use: room for many before the next.
 _CLEANED_TO: Final = 0.9
@@ -31,7 +31,7 @@ class Snapshots:
 
     def path(self, snapshot: Snapshot | SnapshotRef) -> Path:
         """Where a snapshot lies, or would."""
-        return self._folder / snapshot.digest[:2] / f"{snapshot.digest}.{snapshot.type.value}"
+        return snapshot_path(self._folder, snapshot.digest, snapshot.type)
 
     def keep(self, snapshot: Snapshot) -> SnapshotRef:
         """Write a snapshot unless it is there; safe on the disk when this returns. Raises OSError naming the folder."""

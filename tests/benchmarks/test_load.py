@@ -11,8 +11,8 @@ from benchmarks.backlog import entry
 from benchmarks.county import site_of, station_of, write_county
 from benchmarks.load import EVERY, Plan, messages
 from services.ingest import pipeline
+from services.ingest.intake import Intake
 from services.ingest.mqtt import Message
-from services.ingest.service import Intake
 from services.rules.catalogue import load
 from services.rules.rainstorm import RainstormJudge
 from services.rules.service import PartitionState
@@ -30,7 +30,7 @@ def taken(plan: Plan, folder: Path) -> list[Reading]:
     write_county(folder / "county", plan.stations)
     county = read_folder(folder / "county")
     intake = Intake(lambda: county, EventClock(START), pipeline.Limits(None, None), None, "test")
-    entries, _ = intake.entries([Message(topic, payload, START) for topic, payload in messages(plan)])
+    entries = intake.take([Message(topic, payload, START) for topic, payload in messages(plan)]).entries
     assert {entry.topic for entry in entries} == {READINGS}
     return [reading for entry in entries for reading in wire.READINGS.decode(entry.value).each()]
 

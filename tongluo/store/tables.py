@@ -72,6 +72,27 @@ latest = Table(
     Index("latest_recorded_idx", "recorded"),
 )
 
+# What cameras saw. `track` is empty where the camera names none; `digest` and `image` (the file suffix) name the snapshot.
+detection = Table(
+    "detection",
+    metadata,
+    Column("camera", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    _time("time", primary_key=True),
+    Column("track", Text, primary_key=True),
+    Column("confidence", Double, nullable=False),
+    Column("azimuth_deg", Double, nullable=False),
+    Column("cone_deg", Double, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("gateway", Text, nullable=False),
+    Column("digest", Text),
+    Column("image", Text),
+    Column("size_bytes", Integer),
+    _time("recorded"),
+    Index("detection_time_idx", "time"),
+    Index("detection_digest_idx", "digest"),
+)
+
 quarantine = Table(
     "quarantine",
     metadata,

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.ingest import fast
+from services.ingest.intake import Intake
 from services.ingest.mqtt import Message
 from services.ingest.pipeline import MAX_PAYLOAD_BYTES, Accepted, Context, Limits, read
 from services.ingest.places import Places
 from services.ingest.rows import Rows
-from services.ingest.service import Intake
 from tongluo import testing, wire
 from tongluo.clock import EventClock
 from tongluo.quality import Flag
@@ -61,11 +61,9 @@ def logged(*payloads: object) -> list[Reading]:
     intake = Intake(testing.county, EventClock(NOW), LIVE, timedelta(hours=1), "test")
     found: list[Reading] = []
     for payload in payloads:
-        entries, inspected = intake.entries(
-            [Message("tongluo/v1/G-1/readings", json.dumps(payload).encode(), NOW)]
-        )
-        intake.learn(inspected)
-        found += [one for entry in entries for one in wire.READINGS.decode(entry.value).each()]
+        taken = intake.take([Message("tongluo/v1/G-1/readings", json.dumps(payload).encode(), NOW)])
+        intake.learn(taken)
+        found += [one for entry in taken.entries for one in wire.READINGS.decode(entry.value).each()]
     return found
 
 
@@ -215,7 +213,7 @@ def test_what_came_before_is_known() -> None:
 def test_what_the_log_did_not_take_is_judged_anew() -> None:
     intake = Intake(testing.county, EventClock(NOW), LIVE, timedelta(hours=1), "test")
     message = Message("tongluo/v1/G-1/readings", json.dumps(GOOD).encode(), NOW)
-    assert intake.entries([message])[0] == intake.entries([message])[0]
+    assert intake.take([message]).entries == intake.take([message]).entries
 
 
 def test_an_entry_holds_one_partition_in_order() -> None:
@@ -232,7 +230,7 @@ def test_an_entry_holds_one_partition_in_order() -> None:
         for station, gateway in stations
     ]
     messages.insert(3, Message("tongluo/v1/G-1/readings", b"x", NOW))
-    entries, _ = intake.entries(messages)
+    entries = intake.take(messages).entries
     assert [entry.topic for entry in entries].count(QUARANTINE) == 1
     found: dict[str, list[float]] = {}
     for entry in entries:

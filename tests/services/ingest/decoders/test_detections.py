@@ -17,7 +17,6 @@ from services.ingest.mqtt import Message
 from services.ingest.observation import Refused, Sighting
 from services.ingest.pipeline import MAX_PAYLOAD_BYTES, Context, Detected, Limits, read
 from services.ingest.places import Places
-from services.ingest.service import _set_aside
 from tests.services.ingest.decoders import golden
 from tongluo import testing
 from tongluo.detection import MAX_SNAPSHOT_BYTES, Detection, ImageType, Sign, SnapshotRef
@@ -176,15 +175,6 @@ def test_a_detection_that_cannot_be_placed(change: dict[str, Any], gateway: str,
     [refusal] = through({**GOOD, **change}, gateway)
     assert isinstance(refusal, Refusal)
     assert refusal.code == code
-
-
-def test_what_no_rule_judges_yet_is_kept_whole_where_people_see_it() -> None:
-    payload = json.dumps(picture(PNG)).encode()
-    message = Message("tongluo/v1/G-1/detections", payload, NOW, 1)
-    [found] = read(message, CONTEXT)
-    assert isinstance(found, Detected)
-    refusal = _set_aside(found, message)
-    assert (refusal.code, refusal.gateway, refusal.payload) == ("not_judged", "G-1", payload)
 
 
 def check(found: list[Sighting | Refused]) -> None:

@@ -16,7 +16,7 @@ SECTIONS = {
     "Sparkplug B": ["sparkplug.py"],
 }
 # Said by parts of the program that several formats share.
-SHARED = {"too_many_readings", "not_judged", "not_a_camera"}
+SHARED = {"too_many_readings", "not_a_camera"}
 
 
 def section(title: str) -> str:

@@ -1,0 +1,118 @@
+"""The Sparkplug B host: edge nodes' births are remembered, their data read, and a rebirth asked for where one was missed.
+
+One process at a time is the host: what an alias means is known only to who heard the birth. It says that it is there on
+`spBv1.0/STATE/{host}`, as edge nodes with a primary host wait for it.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import mqtt5
+import msgspec
+
+from services.ingest.decoders import sparkplug
+from services.ingest.decoders.parts import refuse, shown
+from services.ingest.intake import Told
+from services.ingest.mqtt import Broker, FieldConnection, Message, subscribe
+from services.ingest.observation import Refused
+from services.ingest.places import Places
+from services.ingest.service import Keeper
+from tongluo.clock import milliseconds, wall_now
+from tongluo.supervise import Pulse
+
+logger = logging.getLogger(__name__)
+
+FILTERS: Final = ("spBv1.0/+/+/+", "spBv1.0/+/+/+/+")
+BATCH_MESSAGES: Final = 500
+# An edge node that does not answer is not asked more often than this.
+REBIRTH_EVERY: Final = timedelta(seconds=10)
+
+Node = tuple[str, str]
+
+
+class Births:
+    """What is known of every registered edge node, and which are to be born again. Pure: times are arguments."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[Node, sparkplug.EdgeNode] = {}
+        self._asked: dict[Node, datetime] = {}
+
+    def read(self, messages: Sequence[Message], places: Places) -> tuple[list[Told], list[sparkplug.Address]]:
+        """What the messages hold, and whom to ask for a rebirth."""
+        told: list[Told] = []
+        wanted: dict[Node, sparkplug.Address] = {}
+        for message in messages:
+            who = sparkplug.address(message.topic)
+            if who is None:
+                continue
+            gateway = places.gateway(f"{who.group}/{who.edge}")
+            if gateway not in places.county.gateways:
+                told.append(Told(message, "", [_unknown(who, message.payload)]))
+                continue
+            node = who.group, who.edge
+            outcome = sparkplug.take(who, message.payload, self._nodes.get(node))
+            if outcome.node is None:
+                self._nodes.pop(node, None)
+            else:
+                self._nodes[node] = outcome.node
+            if outcome.missed:
+                logger.warning("Sparkplug: %d messages of %s/%s are missing", outcome.missed, *node)
+            if outcome.rebirth and self._may_ask(node, message.received):
+                wanted[node] = who
+            told.append(Told(message, gateway, outcome.found))
+        return told, list(wanted.values())
+
+    def _may_ask(self, node: Node, now: datetime) -> bool:
+        if node in self._asked and now - self._asked[node] < REBIRTH_EVERY:
+            return False
+        self._asked[node] = now
+        return True
+
+
+class SparkplugHost:
+    """Listens to edge nodes until cancelled; `name` is the host's id in the STATE topic."""
+
+    def __init__(self, broker: Broker, name: str, keeper: Keeper, places: Callable[[], Places]) -> None:
+        self._broker = msgspec.structs.replace(broker, client_id=f"{broker.client_id}-sparkplug")
+        self._state = f"spBv1.0/STATE/{name}"
+        self._keeper = keeper
+        self._places = places
+        self._births = Births()
+
+    async def run(self, pulse: Pulse) -> None:
+        """Raises OSError when the broker is away."""
+        since = wall_now()
+        will = mqtt5.Will(self._state, payload=_state(False, since), qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True)
+        async with subscribe(self._broker, FILTERS, will) as field:
+            field.publish(self._state, _state(True, since), retain=True)
+            pulse.beat("listening")
+            while True:
+                messages = await field.batch(BATCH_MESSAGES)
+                told, wanted = self._births.read(messages, self._places())
+                await self._keeper.keep(told)
+                field.acknowledge(messages)
+                self._ask(field, wanted)
+                pulse.count("messages", len(messages))
+
+    @staticmethod
+    def _ask(field: FieldConnection, wanted: Sequence[sparkplug.Address]) -> None:
+        for who in wanted:
+            topic, payload = sparkplug.rebirth(who, wall_now())
+            field.publish(topic, payload)
+
+
+def _state(online: bool, since: datetime) -> bytes:
+    """The same time in birth and will, by which an edge node knows which will belongs to which birth."""
+    return msgspec.json.encode({"online": online, "timestamp": milliseconds(since)})
+
+
+def _unknown(who: sparkplug.Address, payload: bytes) -> Refused:
+    name = shown(f"{who.group}/{who.edge}")
+    return refuse(
+        "unknown_gateway",
+        f"边缘节点 {name} 未登记；请把它登记为某个网关的地址，然后令其重新上线",
+        f"edge node {name} is not registered; register it as the address of a gateway, then let it be born again",
+        payload,
+    )
