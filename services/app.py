@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services import asyncapi
 from services.console.accounts import ensure_admin
 from services.console.app import build
 from services.console.health import Health, build_health
@@ -271,6 +272,7 @@ def _add_console(
         hub=hub,
         layout=parts.layout,
         snapshots=settings.snapshot_folder,
+        asyncapi=asyncapi.document(),
     )
     server = Server(build(room), page_socket, hub.close)
     supervisor.add("hub", hub.run)

@@ -34,6 +34,8 @@ class Room:
     hub: Hub = field(kw_only=True)
     layout: Layout = field(kw_only=True)
     snapshots: Path = field(kw_only=True)
+    # The MQTT contract, for integrators.
+    asyncapi: dict[str, Any] = field(kw_only=True)
     logins: accounts.LoginLimit = field(default_factory=accounts.LoginLimit)
 
 

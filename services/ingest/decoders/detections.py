@@ -30,7 +30,14 @@ from tongluo.detection import (
 MAX_BASE64: Final = 4 * ((MAX_SNAPSHOT_BYTES + 2) // 3)
 
 
-class _Sent(msgspec.Struct, frozen=True):
+class SentSnapshot(msgspec.Struct, frozen=True):
+    """A picture in base64. What `mime` claims is not looked at: the bytes say what they are."""
+
+    data: str
+    mime: str | None = None
+
+
+class Sent(msgspec.Struct, frozen=True):
     """A detection as the contract has it; the snapshot is looked at apart."""
 
     camera: str
@@ -43,7 +50,7 @@ class _Sent(msgspec.Struct, frozen=True):
     snapshot: Any = None
 
 
-_sent = msgspec.json.Decoder(_Sent)
+_sent = msgspec.json.Decoder(Sent)
 
 _EXPECTED: Final[dict[str, tuple[Any, str, str]]] = {
     "camera": (str, "文本", "text"),
