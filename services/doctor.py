@@ -165,9 +165,9 @@ async def _mqtt(settings: Settings) -> Verdict:
     match settings.mqtt:
         case Embedded():
             return _own_ports(settings)
-        case MqttAddress(host, port, tls=tls, ca=ca):
+        case MqttAddress(host, port, tls=tls, ca=ca, cert=cert, key=key):
             try:
-                trust = tls_context(ca) if tls else None
+                trust = tls_context(ca, cert, key) if tls else None
                 async with asyncio.timeout(5):
                     _, writer = await asyncio.open_connection(host, port, ssl=trust)
             except (OSError, TimeoutError) as error:

@@ -13,8 +13,9 @@ import msgspec
 import psutil
 import pytest
 
-from services.admin.mosquitto import hashed, passwords, update
+from services.access import hashed
 from services.doctor import examine
+from services.identities import passwords, update
 from services.ingest.mqtt import FieldConnection, subscribe
 from services.ingest.service import FILTERS
 from services.settings import Settings
