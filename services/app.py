@@ -12,6 +12,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -233,7 +234,7 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
     if parts.field.own is not None:
         supervisor.add("broker", parts.field.own.keep)
         if (folder := parts.field.own.config.identities) is not None:
-            supervisor.add("identities", partial(keep_identities, folder, parts.described))
+            supervisor.add("identities", partial(keep_identities, Path(folder), parts.described))
     if Role.INGEST in roles:
         limits = _limits(parts.settings)
         ingest = Ingest(parts.field.broker, log, parts.described, parts.clock, limits)

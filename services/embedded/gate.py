@@ -38,12 +38,12 @@ _OTHER_FILES: Final = 100
 
 
 class Tls(msgspec.Struct, frozen=True):
-    """The certificate we show; with `client_ca`, a client may show one, whose common name is its user name."""
+    """The files of the certificate we show; with `client_ca`, a client may show one: its common name is its user name."""
 
     port: int
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
+    certificate: str
+    key: str
+    client_ca: str | None = None
 
 
 class Private(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ class GateConfig(msgspec.Struct, frozen=True):
     port: int
     port_v5: int
     tls: Tls | None = None
-    identities: Path | None = None
+    identities: str | None = None
 
     @property
     def plain_host(self) -> str:
@@ -83,7 +83,7 @@ class Gate:
     def __init__(self, config: GateConfig, private: Private) -> None:
         self.private = private
         self.anonymous = config.identities is None
-        self.doorkeeper = Doorkeeper(config.identities or Path())
+        self.doorkeeper = Doorkeeper(Path(config.identities or "."))
         self.complaints = Complaints()
         self.opening = asyncio.Semaphore(MOST_OPENING)
         self._tls = config.tls
@@ -182,7 +182,9 @@ class Gate:
     def _reload_certificate(self) -> None:
         if self._tls is None:
             return
-        files = [f for f in (self._tls.certificate, self._tls.key, self._tls.client_ca) if f is not None]
+        files = [
+            Path(f) for f in (self._tls.certificate, self._tls.key, self._tls.client_ca) if f is not None
+        ]
         try:
             stamp = [(file.stat().st_mtime_ns, file.stat().st_ino) for file in files]
             if stamp == self._certificates:

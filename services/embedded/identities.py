@@ -19,9 +19,9 @@ def gate_config(settings: Settings, folder: Path) -> GateConfig:
     """Where gateways come in and who may. Raises MissingPartError when the certificates are not usable."""
     tls = None
     if settings.mqtt_tls_port and settings.mqtt_tls_certificate and settings.mqtt_tls_key:
-        authority = settings.mqtt_tls_client_ca.resolve() if settings.mqtt_tls_client_ca else None
+        authority = str(settings.mqtt_tls_client_ca.resolve()) if settings.mqtt_tls_client_ca else None
         certificate, key = settings.mqtt_tls_certificate.resolve(), settings.mqtt_tls_key.resolve()
-        tls = Tls(settings.mqtt_tls_port, certificate, key, authority)
+        tls = Tls(settings.mqtt_tls_port, str(certificate), str(key), authority)
         try:
             server_context(tls)
         except OSError as error:
@@ -29,7 +29,7 @@ def gate_config(settings: Settings, folder: Path) -> GateConfig:
                 f"the broker's certificate is not usable ({error}): correct TONGLUO_MQTT_TLS_CERTIFICATE, "
                 "TONGLUO_MQTT_TLS_KEY or TONGLUO_MQTT_TLS_CLIENT_CA"
             ) from error
-    identities = None if settings.mqtt_anonymous == "yes" else folder_of(folder)
+    identities = None if settings.mqtt_anonymous == "yes" else str(folder_of(folder))
     return GateConfig(settings.mqtt_host, settings.mqtt_port, settings.embedded_v5_port, tls, identities)
 
 
@@ -39,11 +39,10 @@ def prepare_identities(config: GateConfig, county: County, progress: Callable[[s
         progress("gateways' passwords cross the network in plain text: set TONGLUO_MQTT_TLS_PORT for TLS")
     if config.identities is None:
         return
-    changes = update(county, config.identities)
+    folder = Path(config.identities)
+    changes = update(county, folder)
     if changes.new:
-        progress(
-            f"passwords were made for {len(changes.new)} users: see {config.identities / 'credentials.csv'}"
-        )
+        progress(f"passwords were made for {len(changes.new)} users: see {folder / 'credentials.csv'}")
 
 
 async def keep_identities(folder: Path, described: Callable[[], County], pulse: Pulse) -> None:

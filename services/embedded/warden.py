@@ -46,6 +46,11 @@ class Warden:
         # What an alias stands for after a refused PUBLISH that may have set it, the broker does not know.
         self._alias_doubtful = False
 
+    @property
+    def held_bytes(self) -> int:
+        """How much waits for the rest of a packet; at most a SUBSCRIBE or the head of a PUBLISH."""
+        return len(self._held)
+
     def take(self, data: bytes) -> Verdict:
         """Judge the next bytes."""
         if self._held:
