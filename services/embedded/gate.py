@@ -8,10 +8,12 @@ standard input does: with the process that started them.
 
 import asyncio
 import logging
+import os
 import resource
 import socket
 import ssl
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -210,20 +212,24 @@ def server_context(tls: Tls) -> ssl.SSLContext:
 
 
 async def run(config: GateConfig, private: Private, listeners: Iterable[tuple[str, int]]) -> None:
-    """Serve the listening sockets (name, descriptor) until standard input ends."""
+    """Serve the listening sockets (name, descriptor) until cancelled."""
     gate = Gate(config, private)
-    loop = asyncio.get_running_loop()
-    over = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(over), sys.stdin)
     async with asyncio.TaskGroup() as group:
-        serving = [group.create_task(gate.keep_up())]
+        group.create_task(gate.keep_up())
         for name, number in listeners:
             listener = socket.socket(fileno=number)
             listener.setblocking(False)
-            serving.append(group.create_task(gate.serve(listener, tls=name == "tls")))
-        await over.read()
-        for task in serving:
-            task.cancel()
+            group.create_task(gate.serve(listener, tls=name == "tls"))
+
+
+def end_with_parent() -> None:
+    """End when standard input does.
+
+    At once, and not when its turn comes: to take leave of thousands of connections one by one takes seconds in which
+    nobody else can serve them.
+    """
+    sys.stdin.buffer.read()
+    os._exit(0)
 
 
 def raise_file_limit() -> None:
@@ -236,6 +242,7 @@ def main() -> None:
     file, number, *listeners = sys.argv[1:]
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s gate: %(message)s")
     raise_file_limit()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     told = msgspec.json.decode(Path(file).read_bytes(), type=GateFile)
     named = [(name, int(descriptor)) for name, descriptor in (words.split("=") for words in listeners)]
     uvloop.run(run(told.gate, told.private[int(number)], named))
