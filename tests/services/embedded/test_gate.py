@@ -14,7 +14,7 @@ import msgspec
 import psutil
 import pytest
 
-from services.embedded import visit
+from services.embedded import gate, visit
 from services.ingest.mqtt import FieldConnection, subscribe
 from tests.conftest import until
 from tests.deploy.mosquitto import COUNTY, make_certificates
@@ -225,9 +225,17 @@ async def test_credentials_change_without_a_restart_and_disturb_nobody(guarded: 
             async with asyncio.timeout(10):
                 await anext(one.messages)
         await other.publish(f"tongluo/v1/{OTHER}/readings", b"undisturbed", qos=1)
-        with pytest.raises(aiomqtt.MqttError):
-            async with gateway(guarded, password=before[ONE]):
-                pass
+
+        async def refused() -> bool:
+            try:
+                async with gateway(guarded, password=before[ONE]):
+                    return False
+            except aiomqtt.MqttError:
+                return True
+
+        # Each process of the gate looks once a second.
+        await asyncio.sleep(gate.RELOAD_S + 0.5)
+        assert [await refused() for _ in range(4)] == [True] * 4
         async with gateway(guarded) as again:
             await again.publish(f"tongluo/v1/{ONE}/readings", b"x", qos=1)
         # One that is new in the registry comes in, and goes with it.
