@@ -128,7 +128,7 @@ def _doors() -> tuple[Private, ...]:
 
 
 def _start_broker(home: Path, config: GateConfig, private: tuple[Private, ...]) -> BrokerRecord:
-    for host, port, what, setting in _places(config):
+    for host, port, what, setting in places(config):
         require_free(port, what, setting, host)
     _write_secret(home / "rumqttd.toml", _broker_config(private))
     _write_secret(home / "gate.json", msgspec.json.encode(GateFile(config, private)).decode())
@@ -158,7 +158,7 @@ def _start_broker(home: Path, config: GateConfig, private: tuple[Private, ...]) 
     return record
 
 
-def _places(config: GateConfig) -> Iterator[tuple[str, int, str, str]]:
+def places(config: GateConfig) -> Iterator[tuple[str, int, str, str]]:
     """Where gateways connect: host, port, what for, and the setting that says so."""
     yield config.plain_host, config.port, "MQTT", "TONGLUO_MQTT_PORT"
     yield config.plain_host, config.port_v5, "MQTT 5", "TONGLUO_MQTT5_PORT"
@@ -167,7 +167,7 @@ def _places(config: GateConfig) -> Iterator[tuple[str, int, str, str]]:
 
 
 def _open_to_all(config: GateConfig) -> bool:
-    return all(accepts(port, host) for host, port, _, _ in _places(config))
+    return all(accepts(port, host) for host, port, _, _ in places(config))
 
 
 def _write_secret(file: Path, text: str) -> None:
