@@ -1,7 +1,6 @@
 """The MQTT broker from the `iotcore` wheel (rumqttd) behind a gate of ours, in processes of their own."""
 
 import asyncio
-import os
 import secrets
 import signal
 import subprocess
@@ -58,7 +57,12 @@ class EmbeddedBroker:
     @property
     def private(self) -> Private:
         """Past the gate, for this program alone. The broker must have been started."""
-        return self._private[0]
+        return self.doors[0]
+
+    @property
+    def doors(self) -> tuple[Private, ...]:
+        """Where the broker itself listens; none before the start."""
+        return self._private
 
     @property
     def pid(self) -> int | None:
@@ -139,8 +143,6 @@ def _start_broker(home: Path, config: GateConfig, private: tuple[Private, ...]) 
             stdout=log,
             stderr=log,
             cwd=home,
-            # Where we run from a folder that is not installed, it must be found from its own.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             # Its own session: Ctrl-C is for us, and our crash is not its end.
             start_new_session=True,
         )

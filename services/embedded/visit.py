@@ -13,8 +13,9 @@ import msgspec
 
 from services.embedded import packets
 from services.embedded.doorkeeper import ANONYMOUS, Complaints, Doorkeeper, Identity
+from services.embedded.onward import Onward
 from services.embedded.packets import Connect, Refused
-from services.embedded.warden import Boundary, Warden
+from services.embedded.warden import Warden
 
 if TYPE_CHECKING:
     from services.embedded.gate import Private
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 CONNECT_S: Final = 10.0
 # The broker ends a connection that asks for no keep-alive; nobody waits as long as this one.
 _LONGEST_KEEP_ALIVE_S: Final = 65_535
-_MOST_ANSWERS_BYTES: Final = 64 * 1024
 
 
 class House(Protocol):
@@ -53,7 +53,7 @@ class Visit(asyncio.Protocol):
         self._connect: Connect | None = None
         self._entering: asyncio.Future[None] | None = None
         self._warden: Warden | None = None
-        self._broker: _Onward | None = None
+        self._broker: Onward | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
     # -- what asyncio tells us
@@ -173,7 +173,7 @@ class Visit(asyncio.Protocol):
         try:
             async with asyncio.timeout(CONNECT_S):
                 _, broker = await asyncio.get_running_loop().create_connection(
-                    lambda: _Onward(self), "127.0.0.1", port
+                    lambda: Onward(self), "127.0.0.1", port
                 )
         except (OSError, TimeoutError) as error:
             raise Refused(
@@ -251,67 +251,6 @@ class Visit(asyncio.Protocol):
     def _abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
-
-
-class _Onward(asyncio.Protocol):
-    """Our connection to the broker, for one client."""
-
-    def __init__(self, visit: Visit) -> None:
-        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._visit = visit
-        self._transport: asyncio.Transport | None = None
-        self._boundary = Boundary()
-        self._waiting = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        if not self.answered.done():
-            self.answered.set_result(None)
-        between = self._boundary.take(data)
-        if self._waiting and between is not None:
-            data = data[:between] + self._waiting + data[between:]
-            self._waiting = b""
-        self._visit.write(data)
-
-    def pause_writing(self) -> None:
-        self._visit.hold()
-
-    def resume_writing(self) -> None:
-        self._visit.go_on()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        if not self.answered.done():
-            self.answered.set_exception(ConnectionResetError("the broker behind the gate closed"))
-            # Whoever has stopped waiting must not be told off for it.
-            self.answered.exception()
-        self._visit.close()
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
-
-    def answer(self, data: bytes) -> bool:
-        """An answer of the gate's own, between two of the broker's packets; False when too many wait for one."""
-        if self._boundary.between:
-            self._visit.write(data)
-            return True
-        self._waiting += data
-        return len(self._waiting) <= _MOST_ANSWERS_BYTES
-
-    def hold(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
-
-    def go_on(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
 
 
 def _client_id(sent: str, identity: Identity) -> str:
