@@ -92,3 +92,25 @@ async def test_a_crash_of_the_program_leaves_gateways_connected(tmp_path: Path) 
             await anybody.publish(OWN, msgspec.json.encode(rain(20, 0.5, GAUGE)), qos=1)
         assert await asyncio.to_thread(program.interrupt) == 0
         assert program.left_behind() == []
+
+
+async def test_a_recording_is_fed_to_a_running_program_by_who_may(tmp_path: Path) -> None:
+    file = tmp_path / "rain.csv"
+    file.write_text("time,value\n2026-07-01T00:00:00Z,0.5\n2026-07-01T00:05:00Z,0.2\n")
+    data = tmp_path / "data"
+    with command(data, "run", **{**LIVE, "TONGLUO_CLOCK": "wall"}) as program:
+        await program.started()
+        where, known = f"127.0.0.1:{program.mqtt_port}", passwords(data)
+        feed = ("replay", str(file), "--station", GAUGE, "--shift", "now", "--broker")
+        county = {"TONGLUO_COUNTY": str(COUNTY)}
+        refused = await asyncio.to_thread(tongluo, *feed, where, **county)
+        assert refused.returncode == 1, refused
+        who = f"tongluo-ingest:{known['tongluo-ingest']}"
+        fed = await asyncio.to_thread(tongluo, *feed, f"{who}@{where}", **county)
+        assert fed.returncode == 0, fed.stderr
+        async with officer(program.url) as api:
+
+            async def recorded() -> bool:
+                return await points(api) == 2
+
+            await until(recorded)
