@@ -22,6 +22,7 @@ from benchmarks.county import write_county
 from benchmarks.machine import closing_line, spread
 from benchmarks.webhooks import Stopwatch, listening, p99, publish_alarming, subscribed
 from services.embedded.broker import broker as mqtt_broker
+from services.embedded.gate import GateConfig
 from services.embedded.ports import free_port
 from tests.scenarios.command import Command, command
 
@@ -85,7 +86,7 @@ async def bench(alerts: int, rate: float, runs: int) -> None:
         environment = {"TONGLUO_COUNTY": str(folder / "county"), "TONGLUO_CLOCK": "event"}
         with (
             command(folder / "data", "run", **environment) as program,
-            mqtt_broker(folder / "bare", free_port(), free_port()) as broker,
+            mqtt_broker(folder / "bare", GateConfig("127.0.0.1", free_port(), free_port())) as broker,
         ):
             await program.started()
             ours: list[list[float]] = []

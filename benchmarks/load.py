@@ -42,6 +42,9 @@ class Plan(msgspec.Struct, frozen=True):
     rate: float = 0.0
     # The embedded broker ends a connection with more than 500, and does not announce it.
     window: int = 400
+    # Who we are, where that is asked.
+    user: str | None = None
+    password: str | None = None
 
     @property
     def readings(self) -> int:
@@ -122,7 +125,13 @@ class _Field(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.write(
-            mqtt5.ConnectPacket(f"bench-load-{os.getpid()}", clean_start=True, keep_alive=600).write()
+            mqtt5.ConnectPacket(
+                f"bench-load-{os.getpid()}",
+                username=self._plan.user,
+                password=self._plan.password.encode() if self._plan.password is not None else None,
+                clean_start=True,
+                keep_alive=600,
+            ).write()
         )
 
     def data_received(self, data: bytes) -> None:

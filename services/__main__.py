@@ -84,7 +84,11 @@ def _add_replay(commands: Any) -> None:
     parser.add_argument("--station", help="the station of a file without a station column")
     parser.add_argument("--metric", default="rain", help="what was measured (default: rain)")
     parser.add_argument("--speed", default="max", help="times faster than it happened, or max (default)")
-    parser.add_argument("--broker", metavar="HOST:PORT", help="feed this running instance; needs --shift now")
+    parser.add_argument(
+        "--broker",
+        metavar="[USER:PASSWORD@]HOST:PORT",
+        help="feed this running instance, as tongluo-ingest unless it lets anybody in; needs --shift now",
+    )
     parser.add_argument(
         "--shift",
         choices=["now"],
@@ -202,7 +206,8 @@ async def _replay(arguments: argparse.Namespace) -> int:
     if (arguments.broker is None) != (arguments.shift is None):
         raise UsageError("--broker and --shift now go together: a live instance takes only readings of now")
     if arguments.broker is not None and not re.fullmatch(r".*:[0-9]{1,5}|[0-9]{1,5}", arguments.broker):
-        raise UsageError(f"--broker {arguments.broker}: HOST:PORT is needed, such as 127.0.0.1:1883")
+        where = arguments.broker.rpartition("@")[2]
+        raise UsageError(f"--broker {where}: HOST:PORT is needed, such as 127.0.0.1:1883")
     wish = Wish(
         file=arguments.file,
         station=arguments.station,

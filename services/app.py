@@ -12,6 +12,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -28,6 +29,7 @@ from services.console.room import Room
 from services.console.server import Server, bind
 from services.embedded.broker import EmbeddedBroker, broker
 from services.embedded.folder import prepare_folder, sole_user
+from services.embedded.identities import gate_config, keep_identities, prepare_identities
 from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
 from services.housekeeping import keeping, trimming
@@ -144,7 +146,7 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
             ):
                 described = await _county(engine, county)
                 clock = await _clock(settings, engine)
-                async with _field(settings, progress) as field:
+                async with _field(settings, described, progress) as field:
                     parts = Parts(
                         settings,
                         database,
@@ -236,6 +238,8 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
         supervisor.add("log", parts.log_role)
     if parts.field.own is not None:
         supervisor.add("broker", parts.field.own.keep)
+        if (folder := parts.field.own.config.identities) is not None:
+            supervisor.add("identities", partial(keep_identities, Path(folder), parts.described))
     if Role.INGEST in roles:
         ingest = _add_ingest(supervisor, parts)
     if Role.RECORD in roles:
@@ -293,19 +297,25 @@ async def _database(settings: Settings, progress: Progress) -> AsyncIterator[Dat
 
 
 @asynccontextmanager
-async def _field(settings: Settings, progress: Progress) -> AsyncIterator[Field]:
+async def _field(settings: Settings, county: County, progress: Progress) -> AsyncIterator[Field]:
     """The broker. It comes last: what a gateway sends before ingest has subscribed would go nowhere."""
     match settings.mqtt:
         case Embedded() if Role.INGEST in settings.roles:
             folder = prepare_folder(settings.data)
-            progress(f"starting the MQTT broker on 127.0.0.1:{settings.mqtt_port}")
-            running = broker(folder, settings.mqtt_port, settings.embedded_v5_port)
-            async with in_thread(running) as found:
-                yield Field(Broker("127.0.0.1", found.port_v5, settings.mqtt_client), found.port, found)
+            config = gate_config(settings, folder)
+            prepare_identities(config, county, progress)
+            progress(f"starting the MQTT broker on {config.plain_host}:{config.port}")
+            async with in_thread(broker(folder, config)) as found:
+                door = found.private
+                # No client of the gate can have this id, and with it our session.
+                name = f"internal:{settings.mqtt_client}"
+                us = Broker("127.0.0.1", door.port_v5, name, door.user, door.secret)
+                yield Field(us, found.port, found)
         case Embedded():
             yield Field(Broker("", 0, ""), 0)
-        case MqttAddress(host, port, user, password, tls, ca):
-            yield Field(Broker(host, port, settings.mqtt_client, user, password, tls, ca), port)
+        case MqttAddress(host, port, user, password, tls, ca, cert, key):
+            us = Broker(host, port, settings.mqtt_client, user, password, tls, ca, cert, key)
+            yield Field(us, port)
 
 
 @asynccontextmanager

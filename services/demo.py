@@ -20,7 +20,7 @@ from services import counties
 from services.app import Running, start
 from services.embedded.folder import prepare_folder
 from services.embedded.ports import accepts, free_port, require_free
-from services.settings import ClockKind, Embedded, Role, SameAsStore, Settings
+from services.settings import ClockKind, Embedded, Role, SameAsStore, Settings, is_loopback
 from tongluo.clock import wall_now
 from tongluo.errors import MissingPartError, SettingsError
 from tongluo.region import County
@@ -43,7 +43,7 @@ class Say:
 async def demo(settings: Settings, run_for_s: float | None) -> None:
     """Run until cancelled or for `run_for_s` seconds."""
     _require_own_servers(settings)
-    settings = with_own_folder(settings)
+    settings = with_own_folder(settings).model_copy(update={"mqtt_anonymous": "yes"})
     say = Say()
     county = counties.chosen(settings)
     try:
@@ -64,6 +64,10 @@ def _require_own_servers(settings: Settings) -> None:
     if (settings.store, settings.log, settings.mqtt) != (Embedded(), SameAsStore(), Embedded()):
         raise SettingsError(
             "the demonstration runs on its own servers: unset TONGLUO_STORE, TONGLUO_LOG, TONGLUO_MQTT"
+        )
+    if not is_loopback(settings.mqtt_host) or settings.mqtt_tls_port is not None:
+        raise SettingsError(
+            "the demonstration's gateways are anonymous: unset TONGLUO_MQTT_HOST and TONGLUO_MQTT_TLS_PORT"
         )
     if settings.roles != frozenset(Role):
         raise SettingsError("the demonstration runs all roles: unset TONGLUO_ROLES")
@@ -116,8 +120,7 @@ def _welcome(say: Say, running: Running, county: County, newest: datetime | None
         f"  铜锣 Tongluo     {running.http_url}",
         f"  log in           {login}",
         f"  data             {running.settings.data.resolve()}",
-        f"  gateways (MQTT)  127.0.0.1:{running.field.gateway_port} (3.1.1), :{running.field.broker.port} (5), "
-        "anonymous, loopback only",
+        f"  gateways (MQTT)  127.0.0.1:{running.field.gateway_port}, 3.1.1 and 5, anonymous, loopback only",
         "",
         "  send a reading of your own:",
         f"    {_example(running, county)}",

@@ -15,7 +15,9 @@ import msgspec
 import psycopg
 
 from services import counties
+from services.embedded.broker import places
 from services.embedded.folder import prepare_folder, user
+from services.embedded.identities import gate_config
 from services.embedded.ports import require_free
 from services.ingest.mqtt import tls_context
 from services.rules.catalogue import load
@@ -165,9 +167,9 @@ async def _mqtt(settings: Settings) -> Verdict:
     match settings.mqtt:
         case Embedded():
             return _own_ports(settings)
-        case MqttAddress(host, port, tls=tls, ca=ca):
+        case MqttAddress(host, port, tls=tls, ca=ca, cert=cert, key=key):
             try:
-                trust = tls_context(ca) if tls else None
+                trust = tls_context(ca, cert, key) if tls else None
                 async with asyncio.timeout(5):
                     _, writer = await asyncio.open_connection(host, port, ssl=trust)
             except (OSError, TimeoutError) as error:
@@ -185,11 +187,11 @@ def _own_ports(settings: Settings) -> Verdict:
     """The ports our own broker needs, unless a program of this folder has them already."""
     if held := _held(settings):
         return Verdict("MQTT broker", True, f"embedded, port {settings.mqtt_port}{held}")
-    for port, name in ((settings.mqtt_port, "MQTT_PORT"), (settings.embedded_v5_port, "MQTT5_PORT")):
-        try:
-            require_free(port, "MQTT", f"TONGLUO_{name}")
-        except TongluoError as error:
-            return Verdict("MQTT broker", False, str(error))
+    try:
+        for host, port, what, setting in places(gate_config(settings, settings.data)):
+            require_free(port, what, setting, host)
+    except TongluoError as error:
+        return Verdict("MQTT broker", False, str(error))
     return Verdict("MQTT broker", True, f"embedded, port {settings.mqtt_port} is free")
 
 

@@ -15,7 +15,7 @@ from tongluo.store.engine import open_store
 
 async def new_password(settings: Settings, account: str) -> str:
     """Set and return it. Works beside a running program too. Raises SettingsError when there is no such account."""
-    async with _database(settings) as dsn, open_store(dsn) as engine:
+    async with database_of(settings) as dsn, open_store(dsn) as engine:
         password = await reset_password(engine, account)
     if password is None:
         raise SettingsError(f"there is no account {account}")
@@ -23,7 +23,8 @@ async def new_password(settings: Settings, account: str) -> str:
 
 
 @asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[str]:
+async def database_of(settings: Settings) -> AsyncIterator[str]:
+    """The DSN of the installation's store, beside a running program too. Raises SettingsError when there is none."""
     match settings.store:
         case PostgresDsn(dsn):
             yield dsn
@@ -32,8 +33,13 @@ async def _database(settings: Settings) -> AsyncIterator[str]:
                 yield found.dsn
 
 
+def installed(data: Path) -> bool:
+    """Whether an embedded store is in this folder."""
+    return (data / "postgres" / "PG_VERSION").exists()
+
+
 def _visited(data: Path) -> AbstractContextManager[EmbeddedPostgres]:
     """The installation's server, left as it is found: running beside its program, or stopped."""
-    if not (data / "postgres" / "PG_VERSION").exists():
+    if not installed(data):
         raise SettingsError(f"there is no installation in {data}: set TONGLUO_DATA to its folder")
     return postgres(data.resolve(), leave_running=folder.user(data) is not None)

@@ -1,12 +1,13 @@
 """Settings: TONGLUO_* variables and a TOML file, read once at the door into closed types."""
 
 import enum
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
@@ -55,7 +56,8 @@ class PostgresDsn(msgspec.Struct, frozen=True):
 
 
 class MqttAddress(msgspec.Struct, frozen=True):
-    """A running MQTT 5 broker. `ca` names the certificates to trust instead of the system's; only with `tls`."""
+    """A running MQTT 5 broker. Only with `tls`: `ca` names the certificates to trust instead of the system's, `cert`
+    and `key` what we show of ourselves."""
 
     host: str
     port: int
@@ -63,6 +65,8 @@ class MqttAddress(msgspec.Struct, frozen=True):
     password: str | None = None
     tls: bool = False
     ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
 
 
 class SameAsStore(msgspec.Struct, frozen=True):
@@ -109,18 +113,21 @@ def mqtt_address(value: Any) -> MqttAddress:
         unquote(parts.username) if parts.username else None,
         unquote(parts.password) if parts.password else None,
         tls,
-        _ca(parts.query, tls),
+        **_files(parts.query, tls),
     )
 
 
-def _ca(query: str, tls: bool) -> Path | None:
+def _files(query: str, tls: bool) -> dict[str, Path]:
     given = parse_qs(query, keep_blank_values=True)
     if not tls and given:
         raise ValueError("only mqtts:// (TLS) has something after '?'")
-    path = given.pop("ca", [""])[-1]
-    if given:
-        raise ValueError(f"there is no '{next(iter(given))}' after '?'; known is ca=/path/ca.crt")
-    return Path(path) if path else None
+    found = {name: Path(given.pop(name)[-1]) for name in ("ca", "cert", "key") if given.get(name, [""])[-1]}
+    unknown = set(given) - {"ca", "cert", "key"}
+    if unknown:
+        raise ValueError(f"there is no '{min(unknown)}' after '?'; known are ca, cert and key, each =/path")
+    if ("cert" in found) != ("key" in found):
+        raise ValueError("cert= and key= after '?' go together: the client certificate and its key")
+    return found
 
 
 def _roles(value: Any) -> Any:
@@ -146,6 +153,34 @@ def _keep(span: timedelta, given: ValidationInfo) -> timedelta:
             f"must be from {least / timedelta(days=1):g}d (TONGLUO_PAST_LIMIT, and at least a week) to {MOST_KEPT.days}d"
         )
     return span
+
+
+def _anonymous(answer: str, given: ValidationInfo) -> str:
+    if answer == "yes" and not is_loopback(given.data.get("mqtt_host", "127.0.0.1")):
+        raise ValueError("must be 'no' where TONGLUO_MQTT_HOST is not loopback: anybody could send readings")
+    return answer
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    return ipaddress.ip_address(host).is_loopback
+
+
+def _address(host: str) -> str:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise ValueError("must be an IP address of this machine, or 0.0.0.0 for all of them") from None
+    return host
+
+
+def _with_certificate(port: int | None, given: ValidationInfo) -> int | None:
+    named = {name: given.data.get(f"mqtt_tls_{name}") for name in ("certificate", "key", "client_ca")}
+    if port is not None and not (named["certificate"] and named["key"]):
+        raise ValueError("needs TONGLUO_MQTT_TLS_CERTIFICATE and TONGLUO_MQTT_TLS_KEY")
+    if port is None and any(named.values()):
+        raise ValueError("must be set where a certificate is: the port gateways connect to over TLS")
+    return port
 
 
 def _folder(path: Path) -> Path:
@@ -174,6 +209,12 @@ class Settings(BaseModel):
     mqtt: Mqtt = "embedded"  # type: ignore[assignment]
     mqtt_port: Port = 1883
     mqtt5_port: Port | None = None
+    mqtt_host: Annotated[str, AfterValidator(_address)] = "127.0.0.1"
+    mqtt_anonymous: Annotated[Literal["yes", "no"], AfterValidator(_anonymous)] = "no"
+    mqtt_tls_certificate: Folder | None = None
+    mqtt_tls_key: Folder | None = None
+    mqtt_tls_client_ca: Folder | None = None
+    mqtt_tls_port: Annotated[Port | None, AfterValidator(_with_certificate)] = None
     mqtt_client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo-ingest"
     sparkplug_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo"
     sl651_host: str = "127.0.0.1"

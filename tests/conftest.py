@@ -18,6 +18,7 @@ from deploy.stack.__main__ import down, up
 from deploy.stack.__main__ import running as started
 from services.app import Running, start
 from services.embedded.broker import EmbeddedBroker, broker
+from services.embedded.gate import GateConfig
 from services.embedded.ports import free_port
 from services.embedded.postgres import postgres
 from services.settings import Settings
@@ -155,8 +156,9 @@ def timescale_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def mqtt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    """The embedded broker, for tests that need no program around it."""
-    with broker(tmp_path_factory.mktemp("mqtt"), free_port(), free_port()) as record:
+    """The embedded broker, which lets anybody in, for tests that need no program around it."""
+    config = GateConfig("127.0.0.1", free_port(), free_port())
+    with broker(tmp_path_factory.mktemp("mqtt"), config) as record:
         yield record
 
 
@@ -178,6 +180,7 @@ def settings(folder: Path, **given: object) -> Settings:
         **{  # type: ignore[arg-type]
             "data": folder,
             "clock": "event",
+            "mqtt_anonymous": "yes",
             "mqtt_port": free_port(),
             "mqtt5_port": free_port(),
             "http_port": free_port(),

@@ -17,6 +17,10 @@ def add(tasks: Any, command: AddCommand) -> None:
         command(tasks, "mosquitto", "write Mosquitto's passwords and access list from the registry")
     )
 
+    _add_gateways(
+        command(tasks, "gateways", "make, show and renew the gateways' passwords at the embedded broker")
+    )
+
     topics = command(tasks, "topics", "make the event log's topics on Kafka, or correct their settings")
     topics.add_argument(
         "--replication", type=int, default=1, choices=range(1, 8), help="replicas of a new topic (default: 1)"
@@ -30,10 +34,35 @@ async def run(arguments: argparse.Namespace, settings: Any) -> None:
             from services.admin import mosquitto
 
             await mosquitto.run(arguments, settings)
+        case "gateways":
+            from services.admin import gateways
+
+            await gateways.run(arguments, settings)
         case "topics":
             from services.admin import topics
 
             await topics.run(arguments, settings)
+
+
+def _add_gateways(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Bring the passwords of the embedded broker's gateways up to the registry, in TONGLUO_DATA/gateways. A running "
+        "broker takes them up by itself; whoever is connected with a password that counts no longer is disconnected."
+    )
+    parser.add_argument(
+        "--show", metavar="USER", action="append", default=[], help="print this user's password; repeatable"
+    )
+    _add_rotate(parser)
+
+
+def _add_rotate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--rotate",
+        metavar="USER",
+        action="append",
+        default=[],
+        help="a new password for this user; repeatable",
+    )
 
 
 def _add_mosquitto(parser: argparse.ArgumentParser) -> None:
@@ -49,12 +78,18 @@ def _add_mosquitto(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="county.toml and divisions.csv (default: TONGLUO_COUNTY, then the county registered in the store)",
     )
+    _add_rotate(parser)
     parser.add_argument(
-        "--rotate",
-        metavar="USER",
-        action="append",
-        default=[],
-        help="a new password for this user; repeatable",
+        "--reload",
+        metavar="PIDFILE|PID",
+        help="have this Mosquitto read the files if any has changed; nobody else is disturbed",
+    )
+    parser.add_argument(
+        "--ingest",
+        metavar="N",
+        type=int,
+        choices=range(1, 13),
+        help="how many ingest processes share the load: each needs a user of its own (default: as many as there are)",
     )
     parser.add_argument(
         "--address",

@@ -24,12 +24,12 @@ def free_port() -> int:
     )
 
 
-def require_free(port: int, what: str, setting: str) -> None:
+def require_free(port: int, what: str, setting: str, host: str = "127.0.0.1") -> None:
     """Raises MissingPartError naming the setting to change when a port is taken."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
             raise MissingPartError(
                 f"port {port} for {what} is not free ({error.strerror}): "
@@ -37,10 +37,11 @@ def require_free(port: int, what: str, setting: str) -> None:
             ) from error
 
 
-def accepts(port: int) -> bool:
-    """Whether somebody takes connections on a port."""
+def accepts(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether somebody takes connections on a port; an address that stands for all is tried on loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.2):
+        with socket.create_connection((host, port), timeout=0.2):
             return True
     except OSError:
         return False

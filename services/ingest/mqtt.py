@@ -38,7 +38,8 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Broker(msgspec.Struct, frozen=True):
-    """Where the broker is and who we are there. `ca` names the certificates to trust instead of the system's."""
+    """Where the broker is and who we are there. `ca` names the certificates to trust instead of the system's, `cert` and
+    `key` the client certificate we show."""
 
     host: str
     port: int
@@ -47,6 +48,8 @@ class Broker(msgspec.Struct, frozen=True):
     password: str | None = None
     tls: bool = False
     ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
 
 
 class FieldConnection:
@@ -97,7 +100,7 @@ async def subscribe(
     """
     loop = asyncio.get_running_loop()
     # Made anew for every connection, so that a certificate that was renewed is taken up without a restart.
-    trust = tls_context(broker.ca) if broker.tls else None
+    trust = tls_context(broker.ca, broker.cert, broker.key) if broker.tls else None
     async with asyncio.timeout(10):
         _, protocol = await loop.create_connection(_Protocol, broker.host, broker.port, ssl=trust)
     try:
@@ -111,17 +114,25 @@ async def subscribe(
         protocol.close()
 
 
-def tls_context(ca: Path | None) -> ssl.SSLContext:
+def tls_context(ca: Path | None, cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
     """Trust the system's certificates or those in the file `ca`; the server's name is always checked.
 
-    Raises OSError naming the file when it cannot be used.
+    With `cert` we show a certificate of our own. Raises OSError naming the file when it cannot be used.
     """
     try:
-        return ssl.create_default_context(cafile=ca)
+        context = ssl.create_default_context(cafile=ca)
     except OSError as error:
         raise OSError(
             f"{ca} holds no certificates to trust ({error}): correct ca= in TONGLUO_MQTT"
         ) from error
+    if cert is not None:
+        try:
+            context.load_cert_chain(cert, key)
+        except OSError as error:
+            raise OSError(
+                f"{cert} and {key} are no certificate with its key ({error}): correct cert= and key= in TONGLUO_MQTT"
+            ) from error
+    return context
 
 
 class _Protocol(asyncio.Protocol):

@@ -33,7 +33,10 @@ from tongluo.store.migrate import migrate as upgrade
 Progress = Callable[[str], None]
 
 # What an embedded installation has and the new one has not, or what has been told anew.
-_LEFT: Final = frozenset({"data", "mqtt_port", "mqtt5_port", "store", "log", "mqtt", "roles"})
+_LEFT: Final = frozenset({"data", "store", "log", "mqtt", "roles"}) | {
+    *("mqtt_port", "mqtt5_port", "mqtt_host", "mqtt_anonymous"),
+    *("mqtt_tls_port", "mqtt_tls_certificate", "mqtt_tls_key", "mqtt_tls_client_ca"),
+}
 
 
 class Wish(msgspec.Struct, frozen=True):

@@ -66,9 +66,12 @@ async def _into_running(wish: Wish, recording: Recording, county: County) -> Non
         raise RecordingError(
             f"stations {', '.join(unknown)} are not registered in {county.name}: choose with --station"
         )
-    host, _, port = (wish.broker or "").rpartition(":")
+    who, _, where = (wish.broker or "").rpartition("@")
+    user, _, password = who.partition(":")
+    host, _, port = where.rpartition(":")
     samples = shifted(recording.samples, wall_now(), from_now_on=wish.speed == 1.0)
-    await _feed(Target(host or "127.0.0.1", int(port), _gateways(county)), samples, wish)
+    target = Target(host or "127.0.0.1", int(port), _gateways(county), user or None, password or None)
+    await _feed(target, samples, wish)
     _screen.print(f"{len(samples)} readings sent; {recording.missing} rows had no value")
 
 
@@ -107,6 +110,9 @@ async def _private(settings: Settings, county: County) -> AsyncIterator[Running]
                 "http_host": "127.0.0.1",
                 "data": Path(folder),
                 "clock": ClockKind.EVENT,
+                "mqtt_host": "127.0.0.1",
+                "mqtt_anonymous": "yes",
+                "mqtt_tls_port": None,
                 "mqtt_port": free_port(),
                 "mqtt5_port": free_port(),
                 "http_port": free_port(),

@@ -23,6 +23,8 @@ class Target(msgspec.Struct, frozen=True):
     host: str
     port: int
     gateways: Mapping[str, str]
+    user: str | None = None
+    password: str | None = None
 
 
 async def feed(
@@ -32,7 +34,14 @@ async def feed(
 
     At a speed of N, N seconds of event time pass in one of ours. Raises aiomqtt.MqttError.
     """
-    client = aiomqtt.Client(target.host, target.port, identifier="", timeout=60)
+    client = aiomqtt.Client(
+        target.host,
+        target.port,
+        identifier="",
+        username=target.user,
+        password=target.password,
+        timeout=60,
+    )
     async with client:
         if speed is None:
             return await _at_once(client, target, samples, metric, done)

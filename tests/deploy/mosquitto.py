@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.admin.mosquitto import Changes, update
 from services.embedded.ports import accepts, free_port
+from services.identities import Changes, update
 from services.ingest.mqtt import Broker
 from tests.conftest import program_path
 from tongluo.county_folder import read_folder
@@ -27,6 +27,7 @@ class Mosquitto:
     folder: Path
     tls_port: int
     plain_port: int
+    certificate_port: int = 0
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -92,7 +93,7 @@ class Mosquitto:
         self.process.send_signal(signal.SIGHUP)
 
 
-def configure(folder: Path, tls_port: int, plain_port: int) -> None:
+def configure(folder: Path, tls_port: int, plain_port: int, certificate_port: int = 0) -> None:
     """The project's configuration with this folder's paths, these ports, on loopback, and otherwise as it stands."""
     text = (ROOT / "deploy/mosquitto/tongluo.conf").read_text("utf-8")
     for old, new in (
@@ -104,6 +105,12 @@ def configure(folder: Path, tls_port: int, plain_port: int) -> None:
         text = text.replace(old, new)
     (folder / "conf.d").mkdir()
     (folder / "conf.d" / "tongluo.conf").write_text(text)
+    if certificate_port:
+        door = (ROOT / "deploy/mosquitto/client-certificates.conf").read_text("utf-8")
+        assert "\nlistener 8884\n" in door
+        door = door.replace("\nlistener 8884\n", f"\nlistener {certificate_port} 127.0.0.1\n")
+        door = door.replace("/etc/mosquitto/tongluo/", f"{folder}/")
+        (folder / "conf.d" / "client-certificates.conf").write_text(door)
     main = (ROOT / "deploy/mosquitto/mosquitto.conf").read_text("utf-8")
     for old, new in (
         ("/mosquitto/data/", f"{folder}/data/"),
@@ -117,17 +124,20 @@ def configure(folder: Path, tls_port: int, plain_port: int) -> None:
     (folder / "data").mkdir()
 
 
-@contextmanager
-def mosquitto(folder: Path) -> Iterator[Mosquitto]:
-    """A running one, stopped at the end."""
-    made = Mosquitto(folder, free_port(), free_port())
-    made.generate()
+def make_certificates(folder: Path, *arguments: str) -> None:
+    """With the project's own script."""
     subprocess.run(
-        [ROOT / "deploy/mosquitto/make-certificates", folder / "tls", "localhost"],
-        check=True,
-        capture_output=True,
+        [ROOT / "deploy/mosquitto/make-certificates", folder, *arguments], check=True, capture_output=True
     )
-    configure(folder, made.tls_port, made.plain_port)
+
+
+@contextmanager
+def mosquitto(folder: Path, *, certificates: bool = False) -> Iterator[Mosquitto]:
+    """A running one, stopped at the end; with `certificates`, with the door for those who have one."""
+    made = Mosquitto(folder, free_port(), free_port(), free_port() if certificates else 0)
+    made.generate()
+    make_certificates(folder / "tls", "localhost")
+    configure(folder, made.tls_port, made.plain_port, made.certificate_port)
     made.start()
     try:
         yield made

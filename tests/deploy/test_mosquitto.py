@@ -1,8 +1,10 @@
 """What a gateway may do at the broker of the field, and what nobody may."""
 
 import asyncio
+import os
 import re
 import ssl
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +15,15 @@ import msgspec
 import psutil
 import pytest
 
-from services.admin.mosquitto import hashed, passwords, update
+from services import access
+from services.access import hashed
 from services.doctor import examine
+from services.identities import passwords, update
 from services.ingest.mqtt import FieldConnection, subscribe
 from services.ingest.service import FILTERS
 from services.settings import Settings
 from tests.conftest import running, settings, until
-from tests.deploy.mosquitto import COUNTY, ROOT, Mosquitto, mosquitto
+from tests.deploy.mosquitto import COUNTY, ROOT, Mosquitto, make_certificates, mosquitto
 from tests.services.test_cli import tongluo
 from tongluo.county_folder import read_folder
 from tongluo.errors import MissingPartError, SettingsError
@@ -197,6 +201,106 @@ async def test_a_new_password_counts_without_a_restart_and_disturbs_nobody(broke
         assert broker.publish(f"tongluo/v1/{ONE}/readings", "mine", user=ONE, password=after[ONE]) == 0
         await publish(broker, f"tongluo/v1/{OTHER}/readings", "end", user=OTHER)
         assert await take(field, b"end") == [(f"tongluo/v1/{ONE}/readings", b"mine")]
+
+
+async def test_whose_password_was_changed_is_disconnected_and_nobody_else(broker: Mosquitto) -> None:
+    before = broker.passwords()
+    assert broker.process is not None
+
+    def connected(user: str) -> aiomqtt.Client:
+        return aiomqtt.Client("127.0.0.1", broker.plain_port, username=user, password=before[user])
+
+    async with connected(ONE) as one, connected(OTHER) as other:
+        ran = tongluo(
+            *("admin", "mosquitto", "--out", str(broker.folder), "--county", str(COUNTY)),
+            *("--rotate", ONE, "--reload", str(broker.process.pid)),
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+        with pytest.raises(aiomqtt.MqttError):
+            async with asyncio.timeout(10):
+                await anext(one.messages)
+        await other.publish(f"tongluo/v1/{OTHER}/readings", b"undisturbed", qos=1)
+    with pytest.raises(aiomqtt.MqttError):
+        async with connected(ONE):
+            pass
+    assert await publish(broker, f"tongluo/v1/{ONE}/readings", "x") == 0
+
+
+async def test_a_certificate_stands_for_a_user(tmp_path: Path) -> None:
+    with mosquitto(tmp_path, certificates=True) as broker:
+        clients = broker.folder / "tls" / "clients"
+        make_certificates(broker.folder / "tls", "--client", ONE, "tongluo-ingest", "QT-GW-999")
+        make_certificates(tmp_path / "elsewhere", "localhost")
+        make_certificates(tmp_path / "elsewhere", "--client", ONE)
+
+        def send(topic: str, payload: str, certificate: Path | None) -> int:
+            shown = (
+                ["--cert", f"{certificate}.crt", "--key", f"{certificate}.key"]
+                if certificate is not None
+                else []
+            )
+            ran = subprocess.run(
+                [
+                    *("mosquitto_pub", "-h", "localhost", "-p", str(broker.certificate_port)),
+                    *("--cafile", broker.ca, "-q", "1", "-t", topic, "-m", payload, *shown),
+                ],
+                timeout=20, capture_output=True, check=False,
+            )  # fmt: skip
+            return ran.returncode
+
+        own = clients / "tongluo-ingest"
+        who = {
+            "port": broker.certificate_port,
+            "user": None,
+            "password": None,
+            "cert": own.with_suffix(".crt"),
+            "key": own.with_suffix(".key"),
+        }
+        async with subscribe(broker.ingest(**who), FILTERS) as field:
+            assert send(f"tongluo/v1/{OTHER}/readings", "forged", clients / ONE) == 0
+            assert send(f"tongluo/v1/{ONE}/readings", "not registered", clients / "QT-GW-999") == 0
+            assert send(f"tongluo/v1/{ONE}/readings", "elsewhere", tmp_path / "elsewhere/clients" / ONE) != 0
+            assert send(f"tongluo/v1/{ONE}/readings", "nobody", None) != 0
+            assert send(f"tongluo/v1/{ONE}/readings", "mine", clients / ONE) == 0
+            assert await publish(broker, f"tongluo/v1/{OTHER}/status", "end", user=OTHER) == 0
+            assert await take(field, b"end") == [(f"tongluo/v1/{ONE}/readings", b"mine")]
+        with pytest.raises(OSError, match="cert= and key="):
+            async with subscribe(broker.ingest(**{**who, "key": broker.ca}), FILTERS):
+                pass
+
+
+def test_only_mosquitto_is_told_to_read_again(tmp_path: Path) -> None:
+    (tmp_path / "pid").write_text("nothing")
+    for given, words in (
+        (str(os.getpid()), "not mosquitto"),
+        (str(tmp_path / "none"), "no such process"),
+        (str(tmp_path / "pid"), "no such process"),
+    ):
+        ran = tongluo(
+            "admin", "mosquitto", "--out", str(tmp_path), "--county", str(COUNTY), "--reload", given
+        )
+        assert ran.returncode == 1
+        assert words in ran.stderr
+    assert not (tmp_path / "passwords").exists()
+
+
+def test_an_edge_node_and_several_ingests_have_their_rights(tmp_path: Path) -> None:
+    county = read_folder(COUNTY)
+    edge = Gateway("QT-GW-EDGE", "", "Qingtian/edge-1")
+    county = msgspec.structs.replace(county, gateways={**county.gateways, edge.id: edge})
+    address = "mqtts://broker:8883?ca=/ca.crt"
+    assert update(county, tmp_path, address=address, ingests=3).users[:3] == [
+        "tongluo-ingest",
+        "tongluo-ingest-2",
+        "tongluo-ingest-3",
+    ]
+    assert "tongluo-ingest-3:" in (tmp_path / "ingest-3.address").read_text()
+    # As many as there are, unless told otherwise.
+    assert update(county, tmp_path).written == []
+    assert update(county, tmp_path, ingests=1).gone == ["tongluo-ingest-2", "tongluo-ingest-3"]
+    rights = access.read_acl((tmp_path / "acl").read_text())[edge.id]
+    assert rights.may_publish("spBv1.0/Qingtian/NDATA/edge-1")
+    assert not rights.may_publish("spBv1.0/Qingtian/NDATA/edge-2")
 
 
 async def test_the_program_takes_readings_over_tls(broker: Mosquitto, dsn: str, tmp_path: Path) -> None:

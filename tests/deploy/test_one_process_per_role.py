@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.admin.mosquitto import update
 from services.embedded.ports import free_port
+from services.identities import update
 from services.settings import Role
 from tests.conftest import until
 from tests.deploy.mosquitto import COUNTY, ROOT, Mosquitto, mosquitto

@@ -32,6 +32,8 @@ class Command:
             "TONGLUO_HTTP_PORT": str(self.http_port),
             "TONGLUO_MQTT_PORT": str(self.mqtt_port),
             "TONGLUO_MQTT5_PORT": str(self.mqtt5_port),
+            # Tests of who may come in say so; to the others gateways are anonymous.
+            "TONGLUO_MQTT_ANONYMOUS": "yes",
             "TONGLUO_ADMIN_TOKEN": TOKEN,
             **environment,
         }

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import httpx
-import psutil
 import psycopg
 import psycopg_pool
 from sqlalchemy import text
@@ -27,9 +26,10 @@ async def ready(program: Running) -> bool:
 
 async def test_a_broker_that_dies_is_started_again_and_ingest_goes_on(program: Running) -> None:
     port = program.field.gateway_port
-    [broker] = [c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port]
+    broker = program.field.own
     assert broker is not None
-    os.kill(broker, signal.SIGKILL)
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGKILL)
 
     async def told() -> bool:
         return not await ready(program)

@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,6 +30,31 @@ def test_variables_become_closed_types() -> None:
     assert found.roles == {Role.RULES, Role.NOTIFY}
     assert found.future_limit == timedelta(minutes=15)
     assert found.embedded_v5_port == 1999
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"MQTT_HOST": "0.0.0.0", "MQTT_ANONYMOUS": "yes"}, "TONGLUO_MQTT_ANONYMOUS: must be 'no'"),  # noqa: S104
+        ({"MQTT_HOST": "::", "MQTT_ANONYMOUS": "yes"}, "TONGLUO_MQTT_ANONYMOUS: must be 'no'"),
+        ({"MQTT_HOST": "broker.example.org"}, "TONGLUO_MQTT_HOST: must be an IP address"),
+        ({"MQTT_ANONYMOUS": "perhaps"}, "TONGLUO_MQTT_ANONYMOUS"),
+        ({"MQTT_TLS_PORT": "8883"}, "TONGLUO_MQTT_TLS_PORT: needs TONGLUO_MQTT_TLS_CERTIFICATE"),
+        ({"MQTT_TLS_KEY": "a"}, "TONGLUO_MQTT_TLS_PORT: must be set"),
+        ({"MQTT": "mqtts://b?cert=/c"}, "TONGLUO_MQTT: cert= and key="),
+        ({"MQTT": "mqtts://b?key=/c&x=1"}, "there is no 'x'"),
+    ],
+)
+def test_no_door_stands_open_by_mistake(given: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        read_settings(environment={f"TONGLUO_{name}": value for name, value in given.items()})
+
+
+def test_gateways_need_credentials_unless_told_otherwise() -> None:
+    assert read_settings(environment={"PATH": "/bin"}).mqtt_anonymous == "no"
+    assert read_settings(environment={"TONGLUO_MQTT_ANONYMOUS": "yes"}).mqtt_anonymous == "yes"
+    address = read_settings(environment={"TONGLUO_MQTT": "mqtts://b?cert=/c&key=/k&ca=/a"}).mqtt
+    assert address == MqttAddress("b", 8883, tls=True, ca=Path("/a"), cert=Path("/c"), key=Path("/k"))
 
 
 def test_a_broker_over_tls() -> None:

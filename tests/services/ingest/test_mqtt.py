@@ -15,7 +15,8 @@ _names = count(1)
 
 
 def broker(record: EmbeddedBroker, name: str | None = None) -> Broker:
-    return Broker("127.0.0.1", record.port_v5, name or f"ingest-{next(_names)}")
+    door = record.private
+    return Broker("127.0.0.1", door.port_v5, name or f"ingest-{next(_names)}", door.user, door.secret)
 
 
 async def take(field: FieldConnection, wanted: int) -> list[Message]:
@@ -33,7 +34,7 @@ async def publish(record: EmbeddedBroker, topic: str, *payloads: bytes) -> None:
 
 
 async def test_what_is_not_acknowledged_comes_again(mqtt: EmbeddedBroker) -> None:
-    us, topic = broker(mqtt), f"t{next(_names)}/a"
+    us, topic = broker(mqtt), f"tongluo/v1/t{next(_names)}/a"
     async with subscribe(us, [topic]) as field:
         await publish(mqtt, topic, *(str(n).encode() for n in range(10)))
         found = await take(field, 10)
@@ -50,7 +51,7 @@ async def test_what_is_not_acknowledged_comes_again(mqtt: EmbeddedBroker) -> Non
 
 
 async def test_a_megabyte_comes_through(mqtt: EmbeddedBroker) -> None:
-    topic = f"t{next(_names)}/a"
+    topic = f"tongluo/v1/t{next(_names)}/a"
     async with subscribe(broker(mqtt), [topic]) as field:
         await publish(mqtt, topic, b"x" * 1_000_000, b"next")
         found = await take(field, 2)
@@ -89,7 +90,7 @@ async def test_a_broker_that_goes_away_ends_the_wait(mqtt: EmbeddedBroker) -> No
 
     server = await asyncio.start_server(relay, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with subscribe(Broker("127.0.0.1", port, "cut"), ["cut/a"]) as field:
+    async with subscribe(Broker("127.0.0.1", port, "cut"), ["tongluo/v1/cut/a"]) as field:
         waiting = asyncio.ensure_future(field.batch(1))
         await asyncio.sleep(0)
         server.close()
