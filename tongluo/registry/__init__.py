@@ -1,0 +1,107 @@
+"""The registry of a county: read from files with every fault at once, compared, written out. Pure: bytes in, words out.
+
+`propose` is the door: files over what is registered give a new registry or the faults that stand against it.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from tongluo.hazards import Words
+from tongluo.region import County, Head
+from tongluo.registry.checks import check
+from tongluo.registry.convert import entry, key_of
+from tongluo.registry.diff import Change, changes
+from tongluo.registry.files import read
+from tongluo.registry.kinds import KINDS
+from tongluo.registry.rows import Fault, File, Row, bounded
+
+#: The geography of a county: what a list of instruments does not repeat, and `replace` therefore keeps.
+_GEOGRAPHY = ("division", "township")
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """What files would make of the registry: `county` is None while `faults` has more than warnings."""
+
+    county: County | None
+    faults: list[Fault]
+    changes: list[Change]
+
+
+def propose(base: County | None, files: Iterable[File], *, replace: bool = False) -> Proposal:
+    """Lay files over `base`, what is registered (None on a new store).
+
+    What the files name is added or changed, all else stays. With `replace` they are the whole truth: gateways, sites,
+    stations and responders they do not name are removed; the county itself, its divisions and townships are kept where
+    the files have none.
+    """
+    found = read(files)
+    faults = list(found.faults)
+    if not found.rows and not faults:
+        faults.append(Fault(Words("文件里没有任何条目", "there is no entry in the files")))
+    head, tables, origins = _merged(base, found.rows, replace, faults)
+    if head is None and not faults:
+        faults.append(
+            Fault(
+                Words(
+                    "还没有登记县：文件里须有 [county]",
+                    "no county is registered yet: the files must have [county]",
+                )
+            )
+        )
+    county = None if head is None else County(head.code, head.name, head.name_en, head.note, **tables)
+    if county is not None and all(fault.kind for fault in faults):
+        # A file that could not be read at all would leave everything dangling that refers to it.
+        found_wrong = check(county, origins)
+        faults += [fault for fault in found_wrong if fault.file or not fault.warning]
+    if county is None or any(not fault.warning for fault in faults):
+        return Proposal(None, bounded(faults), [])
+    return Proposal(county, bounded(faults), changes(base, county))
+
+
+def faults_of(county: County) -> list[Fault]:
+    """What stands against a registry that came from no file."""
+    return bounded(check(county, {}))
+
+
+def _merged(
+    base: County | None, rows: list[Row], replace: bool, faults: list[Fault]
+) -> tuple[Head | None, dict[str, dict[str, Any]], dict[tuple[str, str], Row]]:
+    """The tables of the new registry and where each entry came from; faults are added to `faults`."""
+    given = {row.kind for row in rows}
+    origins: dict[tuple[str, str], Row] = {}
+    head: Head | None = head_of(base) if base is not None else None
+    tables: dict[str, dict[str, Any]] = {}
+    for kind in KINDS.values():
+        if kind.in_county:
+            dropped = replace and (kind.name not in _GEOGRAPHY or kind.name in given)
+            tables[kind.in_county] = {} if base is None or dropped else dict(getattr(base, kind.in_county))
+    for row in rows:
+        kind, key = KINDS[row.kind], key_of(row)
+        if key and (kind.name, key) in origins:
+            first = origins[kind.name, key]
+            where = f"{first.file}:{first.line}"
+            faults.append(
+                row.fault(Words(f"出现两次，第一次在 {where}", f"is there twice; first at {where}"), key)
+            )
+            continue
+        origins[kind.name, key] = row
+        table = tables.get(kind.in_county)
+        read_ = entry(row, head if table is None else table.get(key))
+        faults += read_.faults
+        if read_.value is None:
+            continue
+        if table is not None:
+            table[key] = read_.value
+        elif isinstance(read_.value, Head):
+            head = read_.value
+    return head, tables, origins
+
+
+def head_of(county: County) -> Head:
+    """A county without what is in it."""
+    return Head(county.code, county.name, county.name_en, county.note)
+
+
+__all__ = ["Change", "Fault", "File", "Proposal", "changes", "faults_of", "head_of", "propose"]
