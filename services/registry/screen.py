@@ -83,7 +83,6 @@ def version(out: Console, found: Version) -> None:
 def summary(counts: dict[str, dict[str, int]]) -> str:
     """`stations +1 ~2`."""
     return ", ".join(
-        f"{KINDS[kind].plural if kind in KINDS else kind} "
-        + " ".join(f"{_SIGNS[what][0]}{number}" for what, number in of_kind.items())
-        for kind, of_kind in counts.items()
+        f"{KINDS[kind].plural} " + " ".join(f"{_SIGNS[what][0]}{number}" for what, number in of_kind.items())
+        for kind, of_kind in sorted(counts.items(), key=lambda item: list(KINDS).index(item[0]))
     )

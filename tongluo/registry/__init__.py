@@ -3,7 +3,7 @@
 `propose` is the door: files over what is registered give a new registry or the faults that stand against it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from tongluo.registry.checks import check
 from tongluo.registry.convert import entry, key_of
 from tongluo.registry.diff import Change, changes
 from tongluo.registry.files import read
-from tongluo.registry.kinds import KINDS
+from tongluo.registry.kinds import KINDS, Kind
 from tongluo.registry.rows import Fault, File, Row, bounded
 
 #: The geography of a county: what a list of instruments does not repeat, and `replace` therefore keeps.
@@ -40,7 +40,26 @@ def propose(base: County | None, files: Iterable[File], *, replace: bool = False
     faults = list(found.faults)
     if not found.rows and not faults:
         faults.append(Fault(Words("文件里没有任何条目", "there is no entry in the files")))
-    head, tables, origins = _merged(base, found.rows, replace, faults)
+    return _judged(base, found.rows, replace, faults)
+
+
+def put(base: County, kind: Kind, key: str, fields: Mapping[str, Any]) -> Proposal:
+    """Add an entry, or change all of it; fields without a value take their default."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    return _judged(base, [Row(kind.name, {**given, kind.key: key}, "", 0)], False, [])
+
+
+def remove(base: County, kind: Kind, key: str) -> Proposal:
+    """Take an entry out; what refers to it is a fault."""
+    table = {name: entry for name, entry in getattr(base, kind.in_county).items() if name != key}
+    county = msgspec.structs.replace(base, **{kind.in_county: table})
+    wrong = [fault for fault in check(county, {}) if not fault.warning]
+    return Proposal(None if wrong else county, bounded(wrong), [] if wrong else changes(base, county))
+
+
+def _judged(base: County | None, rows: list[Row], replace: bool, faults: list[Fault]) -> Proposal:
+    """The proposal of rows; `faults` are those found so far."""
+    head, tables, origins = _merged(base, rows, replace, faults)
     if head is None and not faults:
         faults.append(
             Fault(
@@ -54,7 +73,7 @@ def propose(base: County | None, files: Iterable[File], *, replace: bool = False
     if county is not None and all(fault.kind for fault in faults):
         # A file that could not be read at all would leave everything dangling that refers to it.
         found_wrong = check(county, origins)
-        faults += [fault for fault in found_wrong if fault.file or not fault.warning]
+        faults += [fault for fault in found_wrong if not fault.warning or (fault.kind, fault.id) in origins]
     if county is None or any(not fault.warning for fault in faults):
         return Proposal(None, bounded(faults), [])
     return Proposal(county, bounded(faults), changes(base, county))
@@ -104,4 +123,15 @@ def head_of(county: County) -> Head:
     return Head(county.code, county.name, county.name_en, county.note)
 
 
-__all__ = ["Change", "Fault", "File", "Proposal", "changes", "faults_of", "head_of", "propose"]
+__all__ = [
+    "Change",
+    "Fault",
+    "File",
+    "Proposal",
+    "changes",
+    "faults_of",
+    "head_of",
+    "propose",
+    "put",
+    "remove",
+]

@@ -47,7 +47,7 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Row:
-    """One entry of a file: its fields as they were written, nested, and the lines they stand on.
+    """One entry of a file: its fields as they were written, nested, and the lines they stand on. No file has no name.
 
     `partial`: fields that are not there keep what is registered (a spreadsheet's columns); otherwise they take their
     default. `lax`: numbers and lists come as text.
@@ -71,7 +71,8 @@ class Row:
     def fault(
         self, words: Words, key: str = "", path: tuple[str, ...] = (), *, warning: bool = False
     ) -> Fault:
-        return Fault(words, self.file, self.line_of(path), self.kind, key, ".".join(path), warning)
+        line = self.line_of(path) if self.file else None
+        return Fault(words, self.file, line, self.kind, key, ".".join(path), warning)
 
 
 @dataclass
