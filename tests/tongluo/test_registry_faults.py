@@ -231,11 +231,25 @@ def test_geojson_tells_the_line_of_what_is_wrong() -> None:
 ]}"""
     assert told(propose(county(), [File("x.geojson", text.encode())])) == [
         (5, "station R-8", "latitude"),
+        (8, "station R-8", "interval_s"),
         (9, "site S-9", "geometry"),
         (11, "", "type"),
     ]
-    mended = text.replace("[28.2, 120.4]", "[120.4, 28.2]").replace("LineString", "Point")
-    assert (8, "station R-8", "interval_s") in told(propose(county(), [File("x.geojson", mended.encode())]))
+
+
+def test_what_cannot_be_read_hides_nothing_else() -> None:
+    """A row with a fault in one field is looked at in all its other fields too."""
+    rows = ["id,gateway,latitude,interval_s,limits.rain.lowest,limits.rain.highest,metrics"]
+    rows += ["R-1,G-9,x,0,9,3,rian;rain", "R-2,G-1,120.4,,,,"]
+    faults = propose(county(), [File("stations.csv", "\n".join(rows).encode())]).faults
+    assert {(f.line, f.field, f.warning) for f in faults} == {
+        (2, "gateway", False),
+        (2, "latitude", False),
+        (2, "interval_s", False),
+        (2, "limits.rain.lowest", False),
+        (2, "metrics", False),
+        (3, "latitude", False),
+    }
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])

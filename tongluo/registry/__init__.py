@@ -21,6 +21,9 @@ from tongluo.registry.rows import Fault, File, Row, bounded
 _GEOGRAPHY = ("division", "township")
 
 
+Key = tuple[str, str]
+
+
 class Proposal(msgspec.Struct, frozen=True):
     """What files would make of the registry: `county` is None while `faults` has more than warnings."""
 
@@ -59,7 +62,7 @@ def remove(base: County, kind: Kind, key: str) -> Proposal:
 
 def _judged(base: County | None, rows: list[Row], replace: bool, faults: list[Fault]) -> Proposal:
     """The proposal of rows; `faults` are those found so far."""
-    head, tables, origins = _merged(base, rows, replace, faults)
+    head, tables, origins, faulty = _merged(base, rows, replace, faults)
     if head is None and not faults:
         faults.append(
             Fault(
@@ -72,8 +75,12 @@ def _judged(base: County | None, rows: list[Row], replace: bool, faults: list[Fa
     county = None if head is None else County(head.code, head.name, head.name_en, head.note, **tables)
     if county is not None and all(fault.kind for fault in faults):
         # A file that could not be read at all would leave everything dangling that refers to it.
-        found_wrong = check(county, origins)
-        faults += [fault for fault in found_wrong if not fault.warning or (fault.kind, fault.id) in origins]
+        for fault in check(county, origins):
+            entry_, field = (fault.kind, fault.id), fault.field.split(".")[0]
+            # What could not be read is told already; warnings are for entries that the files name.
+            told = field in faulty[entry_] if entry_ in faulty else fault.warning and entry_ not in origins
+            if not told:
+                faults.append(fault)
     if county is None or any(not fault.warning for fault in faults):
         return Proposal(None, bounded(faults), [])
     return Proposal(county, bounded(faults), changes(base, county))
@@ -86,10 +93,14 @@ def faults_of(county: County) -> list[Fault]:
 
 def _merged(
     base: County | None, rows: list[Row], replace: bool, faults: list[Fault]
-) -> tuple[Head | None, dict[str, dict[str, Any]], dict[tuple[str, str], Row]]:
-    """The tables of the new registry and where each entry came from; faults are added to `faults`."""
+) -> tuple[Head | None, dict[str, dict[str, Any]], dict[Key, Row], dict[Key, frozenset[str]]]:
+    """The tables of the new registry, where each entry came from, and the fields of entries that could not be read.
+
+    Faults are added to `faults`.
+    """
     given = {row.kind for row in rows}
-    origins: dict[tuple[str, str], Row] = {}
+    origins: dict[Key, Row] = {}
+    faulty: dict[Key, frozenset[str]] = {}
     head: Head | None = head_of(base) if base is not None else None
     tables: dict[str, dict[str, Any]] = {}
     for kind in KINDS.values():
@@ -109,13 +120,13 @@ def _merged(
         table = tables.get(kind.in_county)
         read_ = entry(row, head if table is None else table.get(key))
         faults += read_.faults
-        if read_.value is None:
-            continue
+        if read_.faults:
+            faulty[kind.name, key] = read_.faulty
         if table is not None:
             table[key] = read_.value
         elif isinstance(read_.value, Head):
             head = read_.value
-    return head, tables, origins
+    return head, tables, origins, faulty
 
 
 def head_of(county: County) -> Head:

@@ -23,8 +23,7 @@ Box = tuple[tuple[float, float], tuple[float, float]]
 
 
 def check(county: County, origins: Origins) -> list[Fault]:
-    """Every fault of a registry. `origins` are the rows its entries came from, as far as they did; what a row names
-    counts as registered even if the row itself is faulty."""
+    """Every fault of a registry; `origins` are the rows its entries came from, as far as they did."""
     checking = _Checking(county, origins)
     return [
         *checking.divisions(),
@@ -48,16 +47,12 @@ class _Checking:
             return Fault(words, kind=kind, id=key, field=path, warning=warning)
         return row.fault(words, key, tuple(path.split(".")), warning=warning)
 
-    def is_division(self, code: str) -> bool:
-        # One whose own row is faulty is there, and told of already.
-        return code in self.county.divisions or ("division", code) in self.origins
-
     def divisions(self) -> Iterator[Fault]:
         for code, division in self.county.divisions.items():
             parent = division.parent
             if not parent:
                 continue
-            if not self.is_division(parent):
+            if parent not in self.county.divisions:
                 yield self.fault("division", code, "parent", _unknown_division(parent))
             elif not code.startswith(parent):
                 words = Words(
@@ -67,7 +62,7 @@ class _Checking:
 
     def townships(self) -> Iterator[Fault]:
         for code, place in self.county.places.items():
-            if not self.is_division(code):
+            if code not in self.county.divisions:
                 yield self.fault("township", code, "code", _unknown_division(code))
             if 0 < len(place.outline) < 3:
                 words = Words("一圈至少要三个点", "a ring has at least three points")
@@ -94,7 +89,7 @@ class _Checking:
 
     def sites(self) -> Iterator[Fault]:
         for key, site in self.county.sites.items():
-            if not self.is_division(site.division):
+            if site.division not in self.county.divisions:
                 yield self.fault("site", key, "division", _unknown_division(site.division))
             yield from self._located("site", key, site, self.box)
 
@@ -124,20 +119,20 @@ class _Checking:
     def responders(self) -> Iterator[Fault]:
         for key, responder in self.county.responders.items():
             for area in responder.areas:
-                if not self.is_division(area):
+                if area not in self.county.divisions:
                     yield self.fault("responder", key, "areas", _unknown_division(area))
 
     def _refers(self, key: str, station: Station) -> Iterator[Fault]:
         site = self.county.sites.get(station.site)
-        if site is None and ("site", station.site) not in self.origins:
+        if site is None:
             words = Words(f"隐患点 {station.site} 没有登记", f"site {station.site} is not registered")
             yield self.fault("station", key, "site", words)
-        if station.gateway not in self.county.gateways and ("gateway", station.gateway) not in self.origins:
+        if station.gateway not in self.county.gateways:
             words = Words(f"网关 {station.gateway} 没有登记", f"gateway {station.gateway} is not registered")
             yield self.fault("station", key, "gateway", words)
         if not station.division:
             return
-        if not self.is_division(station.division):
+        if station.division not in self.county.divisions:
             yield self.fault("station", key, "division", _unknown_division(station.division))
         elif site is not None and station.division[:9] != site.division[:9]:
             words = Words(

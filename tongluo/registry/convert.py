@@ -3,6 +3,7 @@
 import difflib
 import math
 import re
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, get_args, get_origin
 
@@ -17,17 +18,24 @@ _SEPARATOR: Final = re.compile(r"[;；、]")
 _LONGEST_TEXT: Final = 1000
 _LONGEST_NAME: Final = 100
 _NAMES: Final = ("name", "name_en")
+_COORDINATES: Final = frozenset({"latitude", "longitude"})
 _MISSING: Final = Words("缺少", "is missing")
 
 Path = tuple[str, ...]
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What a row says: the entry, or None with the faults that stand against it."""
+    """What a row says. With faults, `value` is what could be read and nothing in place of the rest: good for being
+    looked at further, so that everything is told at once, and for nothing else."""
 
-    key: str
-    value: msgspec.Struct | None
+    value: msgspec.Struct
     faults: list[Fault]
+
+    @property
+    def faulty(self) -> frozenset[str]:
+        """The fields that could not be read; coordinates belong together."""
+        fields = {fault.field.split(".")[0] for fault in self.faults}
+        return frozenset(fields | _COORDINATES if fields & _COORDINATES else fields)
 
 
 def key_of(row: Row) -> str:
@@ -42,18 +50,35 @@ def entry(row: Row, base: msgspec.Struct | None) -> Entry:
     kind = KINDS[row.kind]
     raw = reading.laid_over(msgspec.to_builtins(base) if row.partial and base is not None else {})
     if not reading.faults:
-        try:
-            # Nearly every row of nearly every file is well and is done with here.
-            value: msgspec.Struct = msgspec.convert(raw, kind.type, strict=not row.lax)
-        except (msgspec.ValidationError, RecursionError):
-            value = None  # type: ignore[assignment] # the slow way finds every fault
+        # Nearly every row of nearly every file is well and is done with here.
+        value = _converted(raw, kind.type, row.lax)
         if value is not None and _believed(value):
-            return Entry(reading.key, value, [])
-    if not reading.swapped(raw):
-        reading.struct(kind.type, raw, ())
+            return Entry(value, [])
+    reading.struct(kind.type, raw, ())
+    reading.tell_swapped(raw)
     if not reading.faults:
         reading.fault(Words("不可用", "is not usable"), ())
-    return Entry(reading.key, None, reading.faults)
+    return Entry(_readable(raw, kind.type, row.lax), reading.faults)
+
+
+def _converted(raw: Any, type_: Any, lax: bool) -> Any:
+    """The value of a type, or None where it is none."""
+    try:
+        return msgspec.convert(raw, type_, strict=not lax)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+
+
+def _readable(raw: Mapping[str, Any], type_: type[msgspec.Struct], lax: bool) -> msgspec.Struct:
+    """What can be read of an entry; the rest has its default, or something empty."""
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(type_):
+        value = _converted(raw[field.name], field.type, lax) if field.name in raw else None
+        if value is not None and _believed_value(field.name, value):
+            values[field.name] = value
+        elif field.required:
+            values[field.name] = 0.0 if field.name in _COORDINATES else () if field.name in LISTS else ""
+    return type_(**values)
 
 
 class _Reading:
@@ -95,16 +120,15 @@ class _Reading:
             if not holder[part]:
                 del holder[part]
 
-    def swapped(self, raw: dict[str, Any]) -> bool:
-        """A latitude beyond the poles that would do as a longitude, and the other way round."""
+    def tell_swapped(self, raw: dict[str, Any]) -> None:
+        """A latitude beyond the poles that would do as a longitude, and the other way round, by that name."""
         try:
             latitude, longitude = float(raw["latitude"]), float(raw["longitude"])
         except (KeyError, TypeError, ValueError, OverflowError):
-            return False
-        if not (90 < abs(latitude) <= 180 and abs(longitude) <= 90):
-            return False
-        self.fault(swapped_words(latitude, longitude), ("latitude",))
-        return True
+            return
+        if 90 < abs(latitude) <= 180 and abs(longitude) <= 90:
+            self.faults = [fault for fault in self.faults if fault.field not in _COORDINATES]
+            self.fault(swapped_words(latitude, longitude), ("latitude",))
 
     def struct(self, type_: Any, raw: Any, path: Path) -> None:
         if not isinstance(raw, dict):
