@@ -15,7 +15,7 @@ from tongluo.registry.convert import entry, key_of
 from tongluo.registry.diff import Change, changes
 from tongluo.registry.files import read
 from tongluo.registry.kinds import KINDS, Kind
-from tongluo.registry.rows import Fault, File, Row, bounded
+from tongluo.registry.rows import MOST_FAULTS, MOST_ROWS, Fault, File, Row, bounded
 
 #: The geography of a county: what a list of instruments does not repeat, and `replace` therefore keeps.
 _GEOGRAPHY = ("division", "township")
@@ -32,14 +32,16 @@ class Proposal(msgspec.Struct, frozen=True):
     changes: list[Change]
 
 
-def propose(base: County | None, files: Iterable[File], *, replace: bool = False) -> Proposal:
+def propose(
+    base: County | None, files: Iterable[File], *, replace: bool = False, most_rows: int = MOST_ROWS
+) -> Proposal:
     """Lay files over `base`, what is registered (None on a new store).
 
     What the files name is added or changed, all else stays. With `replace` they are the whole truth: gateways, sites,
     stations and responders they do not name are removed; the county itself, its divisions and townships are kept where
     the files have none.
     """
-    found = read(files)
+    found = read(files, most_rows)
     faults = list(found.faults)
     if not found.rows and not faults:
         faults.append(Fault(Words("文件里没有任何条目", "there is no entry in the files")))
@@ -108,6 +110,12 @@ def _merged(
             dropped = replace and (kind.name not in _GEOGRAPHY or kind.name in given)
             tables[kind.in_county] = {} if base is None or dropped else dict(getattr(base, kind.in_county))
     for row in rows:
+        if len(faults) > 2 * MOST_FAULTS:
+            # A file of another kind altogether; nobody reads on.
+            faults.append(
+                Fault(Words("错误太多，未再往下看", "too many faults: not looked at further"), row.file)
+            )
+            break
         kind, key = KINDS[row.kind], key_of(row)
         if key and (kind.name, key) in origins:
             first = origins[kind.name, key]

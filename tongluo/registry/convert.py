@@ -11,7 +11,7 @@ import msgspec
 
 from tongluo.hazards import Words
 from tongluo.registry.csv_file import LISTS
-from tongluo.registry.kinds import KINDS, must
+from tongluo.registry.kinds import KINDS, fields_of, must
 from tongluo.registry.rows import Fault, Row, shown
 
 _SEPARATOR: Final = re.compile(r"[;；、]")
@@ -72,7 +72,7 @@ def _converted(raw: Any, type_: Any, lax: bool) -> Any:
 def _readable(raw: Mapping[str, Any], type_: type[msgspec.Struct], lax: bool) -> msgspec.Struct:
     """What can be read of an entry; the rest has its default, or something empty."""
     values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(type_):
+    for field in fields_of(type_).values():
         value = _converted(raw[field.name], field.type, lax) if field.name in raw else None
         if value is not None and _believed_value(field.name, value):
             values[field.name] = value
@@ -134,7 +134,7 @@ class _Reading:
         if not isinstance(raw, dict):
             self.fault(self._wrong(path, raw), path)
             return
-        fields = {field.name: field for field in msgspec.structs.fields(type_)}
+        fields = fields_of(type_)
         for name in raw:
             if name not in fields:
                 self.fault(_unknown(str(name), fields), (*path, str(name)))
@@ -185,7 +185,7 @@ def swapped_words(latitude: float, longitude: float) -> Words:
     )
 
 
-def _unknown(name: str, known: dict[str, Any]) -> Words:
+def _unknown(name: str, known: Mapping[str, Any]) -> Words:
     near = difflib.get_close_matches(name, known, 1)
     hint_zh, hint_en = (
         (f"，是否指 {near[0]}", f"; is it {near[0]}?") if near else ("", f"; known are {', '.join(known)}")

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from tongluo.region import County, Head, Place
-from tongluo.registry.kinds import KINDS, Kind
+from tongluo.registry.kinds import KINDS, Kind, fields_of
 
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 #: A zip archive of the same registry has the same bytes, whenever it is written.
@@ -70,7 +70,7 @@ def _head(county: County) -> Head:
 
 def _short(entry: msgspec.Struct) -> dict[str, Any]:
     """The fields that are not at their default."""
-    fields = msgspec.structs.fields(entry)
+    fields = fields_of(type(entry)).values()
     raw = msgspec.to_builtins({name: getattr(entry, name) for name in entry.__struct_fields__})
     return {
         field.name: raw[field.name]

@@ -1,5 +1,6 @@
 """What can be registered, kind by kind: its type, its fields, what people call them and what they must be."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -37,7 +38,13 @@ class Kind(msgspec.Struct, frozen=True):
 
     @property
     def fields(self) -> Mapping[str, msgspec.structs.FieldInfo]:
-        return {field.name: field for field in msgspec.structs.fields(self.type)}
+        return fields_of(self.type)
+
+
+@functools.cache
+def fields_of(type_: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """A type's fields by name. Kept: finding them out takes longer than reading a row."""
+    return {field.name: field for field in msgspec.structs.fields(type_)}
 
 
 _OWN_STATION: Final = frozenset(

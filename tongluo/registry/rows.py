@@ -9,7 +9,7 @@ import msgspec
 from tongluo.hazards import Words
 
 MOST_FILE_BYTES: Final = 64 * 1024 * 1024
-MOST_ROWS: Final = 200_000
+MOST_ROWS: Final = 100_000
 #: Enough to mend a morning long; a file of another kind altogether would give one for every row.
 MOST_FAULTS: Final = 1000
 

@@ -175,9 +175,11 @@ async def test_who_is_no_administrator_looks_and_changes_nothing(program: Runnin
 
 async def test_files_are_larger_than_other_bodies_but_not_endless(api: httpx.AsyncClient) -> None:
     name = {"filename": "gateways.csv"}
-    many = "id,name\n" + "".join(f"X-{n},网关{n}\n" for n in range(20_000))
+    many = "id,name\n" + "".join(f"X-{n},网关{n}\n" for n in range(19_999))
     assert len(many) > 256 * 1024
     seen = (await api.post("/registry/diff", params=name, content=many)).json()
-    assert len(seen["changes"]) == 20_000
+    assert len(seen["changes"]) == 19_999
+    more = (await api.post("/registry/diff", params=name, content=many + "Y,y\nZ,z\n")).json()
+    assert [fault["words"]["en"] for fault in more["faults"]] == ["has more than 20000 rows"]
     answer = await api.post("/registry/diff", params=name, content=b"x" * (8 * 1024 * 1024 + 1))
     assert answer.status_code == 413
