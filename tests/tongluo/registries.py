@@ -77,7 +77,9 @@ def counties(draw: st.DrawFn) -> County:
     sites = draw(st.lists(ids, unique=True, max_size=3))
     gauges = draw(st.lists(ids, unique=True, max_size=4)) if gateways and sites else []
     responders = draw(st.lists(ids, unique=True, max_size=2))
-    ring = draw(st.sampled_from([(), ((28.0, 120.2), (28.4, 120.2), (28.4, 120.6), (28.0, 120.6))]))
+    ring = draw(
+        st.sampled_from([(), ((28.000000001, 120.2), (28.4, 120.20000000003), (28.4, 120.6), (28.0, 120.6))])
+    )
     return County(
         COUNTY,
         draw(names),

@@ -206,6 +206,28 @@ def test_lines_are_found_past_what_looks_like_a_table() -> None:
     assert (fault.field, fault.line) == ("interval_s", line_of(bad, "interval_s"))
 
 
+def test_lines_are_found_past_inline_tables() -> None:
+    inline = (
+        "limits = { rain = { lowest = 1.0, highest = 2.0 } }\nthresholds = { rain_1h = { blue = 3.0 } }\n"
+    )
+    head, _, tail = GOOD.partition("\n[station.limits.rain]")
+    bad = f"{head}{inline}interval_s = 0\n{tail[tail.index('[[responder]]') :].replace('331121101001', '331129')}"
+    assert told(read(bad)) == [
+        (line_of(bad, "interval_s"), "station R-1", "interval_s"),
+        (line_of(bad, "areas"), "responder P-1", "areas"),
+    ]
+
+
+def test_a_table_says_everything_of_its_entry() -> None:
+    first = propose(county(), [File("stations.csv", b"id,interval_s,limits.rain.spike\nR-1,60,5\n")]).county
+    assert first is not None
+    table = GOOD[GOOD.index("[[station]]") : GOOD.index("[station.limits")]
+    again = propose(first, [File("x.toml", table.encode())]).county
+    assert again is not None
+    assert again.stations["R-1"].interval_s == 300
+    assert again.stations["R-1"].limits == {}
+
+
 def test_broken_files_tell_their_line() -> None:
     for name, text, line in (
         ("a.toml", '[county]\nname = "x\n', 2),
