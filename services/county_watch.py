@@ -21,10 +21,13 @@ class CountyWatch:
     """Holds the registry's newest version. The county is immutable and swapped whole, so that whoever asks once for
     a piece of work works on one and the same. Run `run` as a role."""
 
-    def __init__(self, engine: AsyncEngine, listener: Listener, found: Registered) -> None:
+    def __init__(
+        self, engine: AsyncEngine, listener: Listener, found: Registered, poll_s: float = POLL_S
+    ) -> None:
         self._engine = engine
         self._listener = listener
         self._held = found
+        self._poll_s = poll_s
 
     def county(self) -> County:
         """The county as it is now."""
@@ -37,7 +40,7 @@ class CountyWatch:
                 bell.clear()
                 await self.look()
                 pulse.beat()
-                await wait(bell, POLL_S)
+                await wait(bell, self._poll_s)
 
     async def look(self) -> None:
         """Take up the newest version, if it is not the one held."""
