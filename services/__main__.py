@@ -1,4 +1,4 @@
-"""The command line: `tongluo run | demo | replay | doctor | password | migrate | admin | version`."""
+"""The command line: `tongluo run | demo | replay | doctor | password | migrate | registry | admin | version`."""
 
 import argparse
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from services import admin
+from services import admin, registry
 from tongluo import __version__, duration
 from tongluo.errors import TongluoError
 
@@ -59,6 +59,10 @@ def parser() -> argparse.ArgumentParser:
     password = _command(commands, "password", "set a new generated password for an account")
     password.add_argument("account", nargs="?", default="admin")
     _add_migrate(commands)
+    tasks = commands.add_parser(
+        "registry", help="what is registered: check, diff, import, export, history, restore"
+    )
+    registry.add(tasks.add_subparsers(dest="task", required=True, metavar="TASK"), _command)
     tasks = commands.add_parser("admin", help="tasks of an integrator: `tongluo admin --help` lists them")
     admin.add(tasks.add_subparsers(dest="task", required=True, metavar="TASK"), _command)
     commands.add_parser("version", help="print the version")
@@ -258,6 +262,10 @@ async def _admin(arguments: argparse.Namespace) -> int:
     return OK
 
 
+async def _registry(arguments: argparse.Namespace) -> int:
+    return await registry.run(arguments, _settings(arguments))
+
+
 def _seconds(words: str) -> float:
     try:
         return duration.parse(words).total_seconds()
@@ -272,6 +280,7 @@ _COMMANDS = {
     "doctor": _doctor,
     "password": _password,
     "migrate": _migrate,
+    "registry": _registry,
     "admin": _admin,
 }
 

@@ -27,6 +27,7 @@ from services.console.health import Health, build_health
 from services.console.hub import Hub
 from services.console.room import Room
 from services.console.server import Server, bind
+from services.county_watch import CountyWatch
 from services.embedded.broker import EmbeddedBroker, broker
 from services.embedded.folder import prepare_folder, sole_user
 from services.embedded.identities import gate_config, keep_identities, prepare_identities
@@ -58,7 +59,7 @@ from tongluo.region import County
 from tongluo.store.engine import open_store
 from tongluo.store.layout import Layout, layout_of
 from tongluo.store.migrate import migrate
-from tongluo.store.registry import register, registered
+from tongluo.store.registry import Registered, newest, take_up
 from tongluo.supervise import Pulse, Supervisor
 from tongluo.supervise import Role as RoleWork
 
@@ -102,13 +103,13 @@ class Parts:
     # What keeps an eye on the log's own server, where it has one.
     log_role: RoleWork | None
     field: Field
-    county: County
+    watch: CountyWatch
     clock: Clock
     rules: tuple[RainRule, ...]
 
     def described(self) -> County:
         """The county as it is now."""
-        return self.county
+        return self.watch.county()
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ class Running:
 async def start(settings: Settings, county: County | None, progress: Progress) -> AsyncIterator[Running]:
     """Open everything, run the roles, and close everything at the end.
 
-    `county` is registered first; None takes the one registered before. Raises SettingsError, MissingPartError,
-    RuleError.
+    `county` is registered first, unless the registry has been edited since; None takes what is registered. Raises
+    SettingsError, MissingPartError, RuleError.
     """
     rules = load(settings.rules)
     # What can be refused is tried before anything is touched: a second start must not disturb a running program.
@@ -144,9 +145,9 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                 open_store(dsn, pool_size=5, relaxed=True) as relaxed,
                 _log(settings, dsn, listener) as (log, log_role),
             ):
-                described = await _county(engine, county)
+                watch = CountyWatch(engine, listener, await _county(engine, county, settings, progress))
                 clock = await _clock(settings, engine)
-                async with _field(settings, described, progress) as field:
+                async with _field(settings, watch.county(), progress) as field:
                     parts = Parts(
                         settings,
                         database,
@@ -157,7 +158,7 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                         listener,
                         log_role,
                         field,
-                        described,
+                        watch,
                         clock,
                         rules,
                     )
@@ -234,6 +235,7 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
     if parts.database.own is not None:
         supervisor.add("postgres", parts.database.own.keep)
     supervisor.add("listener", parts.listener.run)
+    supervisor.add("registry", parts.watch.run)
     if parts.log_role is not None:
         supervisor.add("log", parts.log_role)
     if parts.field.own is not None:
@@ -277,6 +279,7 @@ def _add_console(
         layout=parts.layout,
         snapshots=settings.snapshot_folder,
         asyncapi=asyncapi.document(),
+        look=parts.watch.look,
     )
     server = Server(build(room), page_socket, hub.close)
     supervisor.add("hub", hub.run)
@@ -336,11 +339,17 @@ async def _log(
                 yield kafka, kafka.watch
 
 
-async def _county(engine: AsyncEngine, given: County | None) -> County:
+async def _county(
+    engine: AsyncEngine, given: County | None, settings: Settings, progress: Progress
+) -> Registered:
     if given is not None:
-        await register(engine, given, wall_now())
-        return given
-    found = await registered(engine)
+        source = f"folder {settings.county.resolve()}" if settings.county is not None else "built in"
+        if not await take_up(engine, given, source, wall_now()):
+            progress(
+                f"the registry has been edited and stays as it is; it differs from {source}: see `tongluo registry "
+                "diff --replace FOLDER`, and `tongluo registry import --replace FOLDER` to take the folder's"
+            )
+    found = await newest(engine)
     if found is None:
         raise SettingsError(
             "no county is registered yet: set TONGLUO_COUNTY to a folder with county.toml and divisions.csv"

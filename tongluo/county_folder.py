@@ -1,17 +1,22 @@
-"""Reading a county's description from a folder: `county.toml` and `divisions.csv`."""
+"""Reading a county's description from a folder: `county.toml`, and `divisions.csv` unless the divisions are in it."""
 
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from tongluo.errors import CountyError
-from tongluo.region import County, read_county
+from tongluo.region import County
+from tongluo.registry import File, propose
 
 
 def read_folder(folder: Path | Traversable) -> County:
     """Raises CountyError when a file is missing, or with every fault found in them."""
     try:
-        toml = folder.joinpath("county.toml").read_text("utf-8")
-        divisions = folder.joinpath("divisions.csv").read_text("utf-8-sig")
-    except (OSError, ValueError) as error:
+        files = [File("county.toml", folder.joinpath("county.toml").read_bytes())]
+        if (divisions := folder.joinpath("divisions.csv")).is_file():
+            files.append(File("divisions.csv", divisions.read_bytes()))
+    except OSError as error:
         raise CountyError(str(folder), [f"cannot be read: {error}"]) from error
-    return read_county(toml, divisions, source=str(folder.joinpath("county.toml")))
+    proposal = propose(None, files)
+    if proposal.county is None:
+        raise CountyError(str(folder), [str(fault) for fault in proposal.faults if not fault.warning])
+    return proposal.county

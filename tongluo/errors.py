@@ -4,6 +4,7 @@ TongluoError
 ├── SettingsError      the operator: correct the setting named in the message, then start again
 ├── MissingPartError   the operator: install, free or start the outside part named in the message
 ├── CountyError        the operator: every fault of a county description at once, one a line
+├── RegistryMoved      whoever edits: the registry has changed meanwhile; compare anew
 ├── RuleError          the engineer: every fault of a rule file at once; the running rules stay
 ├── WireError          nobody: the bytes are not ours or are of a newer version
 ├── LogUnavailable     the supervisor: the log's server cannot be reached or refuses for now; start the role again
@@ -37,6 +38,14 @@ class _Listed(TongluoError):
 
 class CountyError(_Listed):
     """A county description that cannot be used."""
+
+
+class RegistryMoved(TongluoError):
+    """The version an edit was made against is no longer the one that holds; nothing was written."""
+
+    def __init__(self, over: int) -> None:
+        self.over = over
+        super().__init__(f"the registry has changed since version {over}: compare anew, then apply")
 
 
 class RuleError(_Listed):

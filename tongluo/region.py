@@ -1,24 +1,18 @@
-"""A county as Tongluo knows it: divisions, gateways, sites, stations; and how its description is read."""
+"""A county as Tongluo knows it: divisions, gateways, sites, stations, responders (tongluo/registry reads them)."""
 
-import csv
 import enum
-import io
-import tomllib
-from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import msgspec
 
-from tongluo.errors import CountyError
 from tongluo.finding import Level
 from tongluo.quality import Limits
-from tongluo.reading import METRICS
-
-T = TypeVar("T")
 
 Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 # What a protocol calls a device: printable, without spaces.
 Address = Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]{1,255}$")]
+# A county (6 digits), township (9) or village (12) under GB/T 2260 and GB/T 10114.
+Code = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}([0-9]{3}){0,2}$")]
 Latitude = Annotated[float, msgspec.Meta(ge=-90.0, le=90.0)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180.0, le=180.0)]
 
@@ -43,19 +37,19 @@ class StationKind(enum.StrEnum):
     FIRE_CAMERA = "fire_camera"
 
 
-class Division(msgspec.Struct, frozen=True):
+class Division(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A county (6 digits), township (9) or village (12) under GB/T 2260 and GB/T 10114."""
 
-    code: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}([0-9]{3}){0,2}$")]
+    code: Code
     name: str
     kind: DivisionKind
-    parent: str
+    parent: str = ""
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a township lies on the map (WGS 84) and the ring of (latitude, longitude) drawn around it."""
 
-    code: str
+    code: Code
     latitude: Latitude
     longitude: Longitude
     outline: tuple[tuple[Latitude, Longitude], ...] = ()
@@ -79,7 +73,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Id
     name: str
     kind: SiteKind
-    division: str
+    division: Code
     latitude: Latitude
     longitude: Longitude
 
@@ -102,7 +96,7 @@ class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     longitude: Longitude
     metrics: tuple[str, ...]
     interval_s: Annotated[int, msgspec.Meta(gt=0)] = 300
-    division: str = ""
+    division: Annotated[str, msgspec.Meta(pattern=r"^([0-9]{6}([0-9]{3}){0,2})?$")] = ""
     address: Address | None = None
     limits: dict[str, Limits] = {}
     thresholds: dict[str, dict[Level, float]] = {}
@@ -115,9 +109,18 @@ class Responder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     id: Id
     name: str
-    areas: tuple[str, ...]
+    areas: tuple[Code, ...]
     duty: str = ""
     phone: Annotated[str, msgspec.Meta(pattern=r"^\+?[0-9]{5,20}$")] | None = None
+
+
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The county itself. `note` is said to every reader, such as 'coordinates illustrative'."""
+
+    code: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{6}$")]
+    name: str
+    name_en: str
+    note: str = ""
 
 
 class County(msgspec.Struct, frozen=True):
@@ -150,90 +153,3 @@ def significant(code: str) -> str:
         if len(code) > end and not code[end:].strip("0"):
             return code[:end]
     return code
-
-
-class _Head(msgspec.Struct, forbid_unknown_fields=True):
-    code: str
-    name: str
-    name_en: str
-    note: str = ""
-
-
-def read_county(toml: str, divisions_csv: str, source: str = "county.toml") -> County:
-    """Read a county description: `[county]`, `[[township]]`, `[[gateway]]`, `[[site]]`, `[[station]]` tables.
-
-    Raises CountyError with every fault found, not only the first.
-    """
-    try:
-        tables: dict[str, Any] = tomllib.loads(toml)
-    except tomllib.TOMLDecodeError as error:
-        raise CountyError(source, [f"not TOML: {error}"]) from error
-    faults: list[str] = []
-    head = _convert([tables.get("county", {})], _Head, "county", faults)
-    rows = csv.DictReader(io.StringIO(divisions_csv))
-    county = County(
-        **(msgspec.structs.asdict(head[0]) if head else {"code": "", "name": "", "name_en": "", "note": ""}),
-        divisions=_index(_convert(rows, Division, "division", faults), "code", "division", faults),
-        places=_index(
-            _convert(tables.get("township", []), Place, "township", faults), "code", "township", faults
-        ),
-        gateways=_index(
-            _convert(tables.get("gateway", []), Gateway, "gateway", faults), "id", "gateway", faults
-        ),
-        sites=_index(_convert(tables.get("site", []), Site, "site", faults), "id", "site", faults),
-        stations=_index(
-            _convert(tables.get("station", []), Station, "station", faults), "id", "station", faults
-        ),
-    )
-    known = {"county", "township", "gateway", "site", "station"}
-    faults += [f"unknown table [{name}]" for name in tables if name not in known]
-    faults += _dangling(county)
-    if faults:
-        raise CountyError(source, faults)
-    return county
-
-
-def _convert(rows: Any, kind: type[T], table: str, faults: list[str]) -> list[T]:
-    found: list[T] = []
-    if not isinstance(rows, Iterable) or isinstance(rows, str):
-        faults.append(f"{table}: write it as [[{table}]] tables")
-        return found
-    for number, row in enumerate(rows, start=1):
-        try:
-            found.append(msgspec.convert(row, kind))
-        except msgspec.ValidationError as error:
-            name = (
-                row.get("id") or row.get("code") or f"no. {number}"
-                if isinstance(row, dict)
-                else f"no. {number}"
-            )
-            faults.append(f"{table} {name}: {error}")
-    return found
-
-
-def _index(items: list[T], key: str, table: str, faults: list[str]) -> dict[str, T]:
-    index: dict[str, T] = {}
-    for item in items:
-        name = getattr(item, key)
-        if name in index:
-            faults.append(f"{table} {name} is there twice")
-        index[name] = item
-    return index
-
-
-def _dangling(county: County) -> Iterator[str]:
-    """References that lead nowhere."""
-    for place in county.places.values():
-        if place.code not in county.divisions:
-            yield f"township {place.code} is not among the divisions"
-    for site in county.sites.values():
-        if site.division not in county.divisions:
-            yield f"site {site.id}: division {site.division} is not among the divisions"
-    for station in county.stations.values():
-        if station.site not in county.sites:
-            yield f"station {station.id}: site {station.site} is not described"
-        if station.gateway not in county.gateways:
-            yield f"station {station.id}: gateway {station.gateway} is not described"
-        for metric in station.metrics:
-            if metric not in METRICS:
-                yield f"station {station.id}: unknown metric {metric}; known are {', '.join(METRICS)}"

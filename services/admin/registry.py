@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from services.passwords import database_of, installed
-from services.settings import PostgresDsn, Settings
+from services.settings import Settings
+from services.store_visit import is_installed, visited
 from tongluo.county_folder import read_folder
 from tongluo.errors import SettingsError
 from tongluo.region import County
@@ -15,8 +15,8 @@ async def county_of(folder: Path | None, settings: Settings) -> County:
     """The county of a folder, else what is registered in the store."""
     if folder is not None:
         return read_folder(folder)
-    if isinstance(settings.store, PostgresDsn) or installed(settings.data):
-        async with database_of(settings) as dsn, open_store(dsn) as engine:
+    if is_installed(settings):
+        async with visited(settings) as dsn, open_store(dsn) as engine:
             found = await registered(engine)
         if found is not None:
             return found

@@ -16,6 +16,7 @@ from services.console.api import (
     detections,
     health,
     quarantine,
+    registry,
     session,
     stations,
     stream,
@@ -31,8 +32,10 @@ _HEADERS = {
     "referrer-policy": "same-origin",
 }
 
-# Subscriptions are the largest bodies there are.
+# Subscriptions are the largest bodies there are, but for files that are laid over the registry.
 MOST_BODY_BYTES = 256 * 1024
+MOST_FILE_BYTES = 8 * 1024 * 1024
+_TAKES_FILES = ("/api/v1/registry/check", "/api/v1/registry/diff", "/api/v1/registry/import")
 
 
 def build(room: Room) -> FastAPI:
@@ -48,7 +51,8 @@ def build(room: Room) -> FastAPI:
     app.state.health = room.health
     problems.install(app)
     app.include_router(health.router)
-    for part in (contract, session, alerts, stations, detections, subscriptions, quarantine, stream):
+    parts = (contract, session, alerts, stations, detections, subscriptions, quarantine, registry, stream)
+    for part in parts:
         app.include_router(part.router, prefix="/api/v1")
     app.add_middleware(_Door)
     _add_page(app)
@@ -73,17 +77,16 @@ class _Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await _small_body(scope, receive)
+        most = MOST_FILE_BYTES if scope["path"] in _TAKES_FILES else MOST_BODY_BYTES
+        body = await _small_body(scope, receive, most)
         if body is None:
-            problem = problems.document(
-                scope["path"], 413, f"a request body may have at most {MOST_BODY_BYTES} bytes"
-            )
+            problem = problems.document(scope["path"], 413, f"a request body may have at most {most} bytes")
             await problem(scope, receive, send_with_headers)
             return
         await self._app(scope, _replayed(body, receive), send_with_headers)
 
 
-async def _small_body(scope: Scope, receive: Receive) -> bytes | None:
+async def _small_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
     """The whole body, or None as soon as it is too large. A request without one is not waited for."""
     if scope["method"] in ("GET", "HEAD", "DELETE", "OPTIONS"):
         return b""
@@ -91,7 +94,7 @@ async def _small_body(scope: Scope, receive: Receive) -> bytes | None:
     while True:
         message = await receive()
         body += message.get("body", b"")
-        if len(body) > MOST_BODY_BYTES:
+        if len(body) > most:
             return None
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             return bytes(body)

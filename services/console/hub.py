@@ -141,7 +141,12 @@ class Hub:
                 await wait(bell, HEARTBEAT_S)
 
     async def _beat(self) -> None:
+        county = self._county()
         while True:
+            if self._county() is not county:
+                # Stations may have come or gone: every page fetches them anew.
+                county = self._county()
+                self._send(StreamEvent("reset", {}))
             beat = {"now": iso(self._clock.now()), "newest_reading": iso(self._newest)}
             self._send(StreamEvent("heartbeat", beat))
             await asyncio.sleep(HEARTBEAT_S)

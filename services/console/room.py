@@ -1,7 +1,7 @@
 """What the duty room's handlers share, and who may enter."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,6 +36,8 @@ class Room:
     snapshots: Path = field(kw_only=True)
     # The MQTT contract, for integrators.
     asyncapi: dict[str, Any] = field(kw_only=True)
+    # Has this process take up a registry that was just changed, so that the next answer already shows it.
+    look: Callable[[], Awaitable[None]] = field(kw_only=True)
     logins: accounts.LoginLimit = field(default_factory=accounts.LoginLimit)
 
 
@@ -62,3 +64,15 @@ async def enter(request: Request, room: InRoom) -> accounts.Account:
 
 
 Entered = Annotated[accounts.Account, Depends(enter)]
+
+
+async def administer(account: Entered) -> accounts.Account:
+    """The account behind a request that changes what is registered."""
+    if account.role != "admin":
+        raise Problem(
+            403, f"account {account.name} may look at the registry; changing it takes an administrator"
+        )
+    return account
+
+
+Administrator = Annotated[accounts.Account, Depends(administer)]

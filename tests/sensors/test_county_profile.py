@@ -69,7 +69,7 @@ def test_every_township_and_station_lies_inside_the_right_outline(qingtian: Coun
 
 
 def test_a_folder_can_be_played_as_well(tmp_path: Path, qingtian: County) -> None:
-    (tmp_path / "county.toml").write_text('[county]\ncode = "1"\nname = "甲"\nname_en = "A"\n', "utf-8")
+    (tmp_path / "county.toml").write_text('[county]\ncode = "331121"\nname = "甲"\nname_en = "A"\n', "utf-8")
     (tmp_path / "divisions.csv").write_text("code,name,kind,parent\n", "utf-8")
     assert load_profile(str(tmp_path)).name == "甲"
 

@@ -33,13 +33,18 @@ def _time(name: str, **options: Any) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=options.pop("nullable", False), **options)
 
 
-# The county as registered: one row, the description itself, from which every process reads the same stations.
-county = Table(
-    "county",
+# Every version of the registry; the one with the highest number holds. The description is JSON, deflated (zlib).
+registry_version = Table(
+    "registry_version",
     metadata,
-    Column("code", Text, primary_key=True),
+    Column("no", BigInteger, primary_key=True, autoincrement=False),
+    _time("at"),
+    Column("who", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("summary", JSONB, nullable=False),
     Column("description", LargeBinary, nullable=False),
-    _time("registered"),
 )
 
 # By time: monthly partitions (tongluo/store/partitions.py), or with TimescaleDB the chunks of a hypertable and

@@ -13,6 +13,8 @@ export class ApiError extends Error {
     readonly status: number,
     message: string,
     readonly retryAfterS: number | null = null,
+    /** The problem document's own list of what is to be mended, where it has one. */
+    readonly faults: unknown[] = [],
   ) {
     super(message)
   }
@@ -25,31 +27,40 @@ export function onSignedOut(listener: () => void): void {
   signedOut = listener
 }
 
-async function problemOf(response: Response): Promise<string> {
+async function refusal(response: Response): Promise<ApiError> {
   const problem = await response.json().catch(() => null)
-  return problem?.detail ?? problem?.title ?? `HTTP ${response.status}`
+  const words = problem?.detail ?? problem?.title ?? `HTTP ${response.status}`
+  return new ApiError(response.status, words, Number(response.headers.get('Retry-After')) || null, problem?.faults ?? [])
+}
+
+/** One request below /api/v1; anything but a 2xx is thrown as an ApiError. */
+export async function send(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+  const headers = { Accept: 'application/json', ...init.headers }
+  const response = await fetch(`/api/v1/${path}`, { cache: 'no-store', ...init, method, headers }).catch(
+    (error: Error) => {
+      throw new ApiError(0, error.message)
+    },
+  )
+  if (!response.ok) {
+    if (response.status === 401 && path !== 'session') signedOut()
+    throw await refusal(response)
+  }
+  return response
 }
 
 async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const init: RequestInit = { method, headers: { Accept: 'application/json' }, cache: 'no-store' }
+  const init: RequestInit = {}
   if (body !== undefined) {
-    init.headers = { ...init.headers, 'Content-Type': 'application/json' }
+    init.headers = { 'Content-Type': 'application/json' }
     init.body = JSON.stringify(body)
   }
-  const response = await fetch(`/api/v1/${path}`, init).catch((error: Error) => {
-    throw new ApiError(0, error.message)
-  })
-  if (!response.ok) {
-    if (response.status === 401 && path !== 'session') signedOut()
-    const retryAfter = Number(response.headers.get('Retry-After'))
-    throw new ApiError(response.status, await problemOf(response), retryAfter || null)
-  }
+  const response = await send(method, path, init)
   // 202 and 204 have nothing to read.
   const text = await response.text()
   return (text ? JSON.parse(text) : undefined) as T
 }
 
-function query(parameters: Record<string, string | number | null | undefined>): string {
+export function query(parameters: Record<string, string | number | null | undefined>): string {
   const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined)
   return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString()
 }

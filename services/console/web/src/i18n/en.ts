@@ -1,6 +1,8 @@
+import registry from '../registry/en'
 import type zh from './zh'
 
 const en: typeof zh = {
+  registry,
   product: 'Tongluo',
   tagline: 'Hazard early warning for mountain counties',
   language: { other: '中文', label: 'Switch to Chinese' },
@@ -50,6 +52,7 @@ const en: typeof zh = {
     alerts: 'Alerts',
     stations: 'Stations',
     subscriptions: 'Subscriptions',
+    registry: 'Registry',
     quarantine: 'Quarantine',
   },
   level: { none: 'None', blue: 'Blue', yellow: 'Yellow', orange: 'Orange', red: 'Red' },

@@ -1,4 +1,7 @@
+import registry from '../registry/zh'
+
 export default {
+  registry,
   product: '铜锣',
   tagline: '山区县灾害监测预警',
   language: { other: 'English', label: '切换到英文' },
@@ -35,7 +38,7 @@ export default {
     none: '尚无观测',
   },
   stale: { title: '实时数据中断', since: '自 {time} 起画面可能已过时', retrying: '正在重新连接…' },
-  nav: { label: '主导航', alerts: '预警', stations: '站点', subscriptions: '订阅', quarantine: '隔离区' },
+  nav: { label: '主导航', alerts: '预警', stations: '站点', subscriptions: '订阅', registry: '登记', quarantine: '隔离区' },
   level: { none: '无', blue: '蓝色', yellow: '黄色', orange: '橙色', red: '红色' },
   state: { raised: '发生', worsened: '升级', eased: '降级', cleared: '解除' },
   alerts: {
