@@ -76,7 +76,7 @@ def _add_mosquitto(parser: argparse.ArgumentParser) -> None:
         "--county",
         type=Path,
         metavar="FOLDER",
-        help="county.toml and divisions.csv (default: TONGLUO_COUNTY, then the county registered in the store)",
+        help="county.toml and divisions.csv (default: the county registered in the store, then TONGLUO_COUNTY)",
     )
     _add_rotate(parser)
     parser.add_argument(

@@ -16,7 +16,7 @@ async def run(arguments: argparse.Namespace, settings: Settings) -> None:
     The gate before the broker reads them within a second. Raises SettingsError, CountyError, MissingPartError.
     """
     out = folder_of(settings.data)
-    county = await county_of(settings.county, settings)
+    county = await county_of(None, settings)
     say(out, update(county, out, arguments.rotate))
     known = read_credentials(read(out / "credentials.csv"))
     unknown = [user for user in arguments.show if user not in known]

@@ -16,7 +16,7 @@ from tongluo.errors import SettingsError
 async def run(arguments: argparse.Namespace, settings: Settings) -> None:
     """Bring the files up to the registry and say what changed. Raises SettingsError, CountyError, MissingPartError."""
     pid = broker_process(arguments.reload) if arguments.reload else None
-    county = await county_of(arguments.county or settings.county, settings)
+    county = await county_of(arguments.county, settings)
     changes = update(county, arguments.out, arguments.rotate, arguments.address, arguments.ingest)
     say(arguments.out, changes)
     if changes.written and pid is not None:
