@@ -35,10 +35,12 @@ from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
 from services.housekeeping import keeping, trimming
 from services.ingest import recorder
+from services.ingest.guests import Guest
 from services.ingest.intake import Intake
+from services.ingest.keeper import Keeper
 from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
-from services.ingest.service import Ingest, Keeper
+from services.ingest.service import Ingest
 from services.ingest.sl651_listener import Sl651Listener
 from services.ingest.snapshots import Snapshots
 from services.ingest.sparkplug_host import SparkplugHost
@@ -373,11 +375,11 @@ def _add_ingest(supervisor: Supervisor, parts: Parts) -> Ingest:
     snapshots = Snapshots(settings.snapshot_folder, settings.snapshots_mb * 2**20)
     intake = _intake(parts)
     keeper = Keeper(parts.log, intake, snapshots)
-    ingest = Ingest(broker, keeper)
-    supervisor.add("ingest", ingest.run)
+    guests: list[Guest] = []
     if settings.sparkplug_host != "off":
-        host = SparkplugHost(broker, settings.sparkplug_host, keeper, intake.places)
-        supervisor.add("ingest sparkplug", host.run)
+        guests.append(SparkplugHost(settings.sparkplug_host, keeper, intake.places))
+    ingest = Ingest(broker, keeper, guests)
+    supervisor.add("ingest", ingest.run)
     if settings.sl651_port is not None:
         listener = Sl651Listener(settings.sl651_host, settings.sl651_port, keeper.keep_telemetry)
         supervisor.add("ingest sl651", listener.run)

@@ -15,17 +15,14 @@ import msgspec
 from services.ingest.decoders import sparkplug
 from services.ingest.decoders.parts import refuse, shown
 from services.ingest.intake import Told
-from services.ingest.mqtt import Broker, FieldConnection, Message, subscribe
+from services.ingest.keeper import Keeper
+from services.ingest.mqtt import FieldConnection, Message
 from services.ingest.observation import Refused
 from services.ingest.places import Places
-from services.ingest.service import Keeper
 from tongluo.clock import milliseconds, wall_now
-from tongluo.supervise import Pulse
 
 logger = logging.getLogger(__name__)
 
-FILTERS: Final = ("spBv1.0/+/+/+", "spBv1.0/+/+/+/+")
-BATCH_MESSAGES: Final = 500
 # An edge node that does not answer is not asked more often than this.
 REBIRTH_EVERY: Final = timedelta(seconds=10)
 
@@ -72,35 +69,37 @@ class Births:
 
 
 class SparkplugHost:
-    """Listens to edge nodes until cancelled; `name` is the host's id in the STATE topic."""
+    """A guest on ingest's connection (guests.py); `name` is the host's id in the STATE topic."""
 
-    def __init__(self, broker: Broker, name: str, keeper: Keeper, places: Callable[[], Places]) -> None:
-        self._broker = msgspec.structs.replace(broker, client_id=f"{broker.client_id}-sparkplug")
+    filters: tuple[str, ...] = ("spBv1.0/+/+/+", "spBv1.0/+/+/+/+")
+
+    def __init__(self, name: str, keeper: Keeper, places: Callable[[], Places]) -> None:
         self._state = f"spBv1.0/STATE/{name}"
         self._keeper = keeper
         self._places = places
         self._births = Births()
+        self._since = wall_now()
+        self._field: FieldConnection | None = None
 
-    async def run(self, pulse: Pulse) -> None:
-        """Raises OSError when the broker is away."""
-        since = wall_now()
-        will = mqtt5.Will(self._state, payload=_state(False, since), qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True)
-        async with subscribe(self._broker, FILTERS, will) as field:
-            field.publish(self._state, _state(True, since), retain=True)
-            pulse.beat("listening")
-            while True:
-                messages = await field.batch(BATCH_MESSAGES)
-                told, wanted = self._births.read(messages, self._places())
-                await self._keeper.keep(told)
-                field.acknowledge(messages)
-                self._ask(field, wanted)
-                pulse.count("messages", len(messages))
+    def takes(self, topic: str) -> bool:
+        return topic.startswith("spBv1.0/")
 
-    @staticmethod
-    def _ask(field: FieldConnection, wanted: Sequence[sparkplug.Address]) -> None:
+    def will(self) -> mqtt5.Will:
+        # Of a time of its own for each connection: birth and will belong together by it.
+        self._since = wall_now()
+        payload = _state(False, self._since)
+        return mqtt5.Will(self._state, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=True)
+
+    def joined(self, field: FieldConnection) -> None:
+        self._field = field
+        field.publish(self._state, _state(True, self._since), retain=True)
+
+    async def take(self, messages: Sequence[Message]) -> None:
+        told, wanted = self._births.read(messages, self._places())
+        await self._keeper.keep(told)
         for who in wanted:
-            topic, payload = sparkplug.rebirth(who, wall_now())
-            field.publish(topic, payload)
+            if self._field is not None:
+                self._field.publish(*sparkplug.rebirth(who, wall_now()))
 
 
 def _state(online: bool, since: datetime) -> bytes:
