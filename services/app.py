@@ -40,6 +40,7 @@ from services.notify.outbox import Outbox
 from services.rules.catalogue import RainRule, load, words
 from services.rules.service import Rules
 from services.settings import ClockKind, Embedded, MqttAddress, PostgresDsn, Role, SameAsStore, Settings
+from services.silence import Silence
 from tongluo.clock import Clock, EventClock, WallClock, wall_now
 from tongluo.errors import MissingPartError, SettingsError
 from tongluo.log.kafka import open_kafka
@@ -236,10 +237,23 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
         ingest = Ingest(parts.field.broker, log, parts.described, parts.clock, limits)
         supervisor.add("ingest", ingest.run)
     if Role.RECORD in roles:
-        supervisor.add("record readings", recorder.readings(log, parts.relaxed, parts.layout).run)
+        replayed = parts.settings.clock is ClockKind.EVENT
+        readings = recorder.readings(log, parts.relaxed, parts.layout, event_time=replayed)
+        supervisor.add("record readings", readings.run)
+        supervisor.add("record gateways", recorder.gateways(log, parts.relaxed).run)
         supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)
         supervisor.add("trim log", lambda pulse: trimming(log.trim, engine, pulse))
-        keep = None if parts.settings.clock is ClockKind.EVENT else parts.settings.keep_readings
+        silence = Silence(
+            log,
+            engine,
+            parts.listener,
+            parts.described,
+            parts.clock,
+            intervals=parts.settings.silent_after,
+            event_time=replayed,
+        )
+        supervisor.add("silence", silence.run)
+        keep = None if replayed else parts.settings.keep_readings
         supervisor.add("keep readings", lambda pulse: keeping(engine, parts.layout, keep, pulse))
     if Role.RULES in roles:
         supervisor.add("rules", Rules(log, parts.rules).run)

@@ -5,3 +5,5 @@ from typing import Final
 READINGS: Final = "readings"
 CHANGES: Final = "changes"
 OUTBOX: Final = "outbox"
+EVENTS: Final = "events"
+REQUEUE: Final = "requeue"

@@ -9,7 +9,9 @@ import msgspec
 
 from tongluo.errors import WireError
 from tongluo.finding import Finding
+from tongluo.gateway import GatewayStatus
 from tongluo.hazards import Words
+from tongluo.liveness import StationEvent
 from tongluo.quality import Flag
 from tongluo.reading import Reading, Refusal
 
@@ -101,6 +103,8 @@ def _reading_of_v1(data: bytes) -> Reading:
 READING: Final = Codec(Reading, version=2, older=_reading_of_v1)
 REFUSAL: Final = Codec(Refusal, version=2, older=_refusal_of_v1)
 FINDING: Final = Codec(Finding)
+STATUS: Final = Codec(GatewayStatus)
+EVENT: Final = Codec(StationEvent)
 
 
 def iso(moment: datetime | None) -> str | None:

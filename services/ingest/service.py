@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from services.ingest import pipeline
+from services.ingest import gateways, pipeline
 from services.ingest.mqtt import Broker, Message, subscribe
 from tongluo import wire
 from tongluo.clock import Clock
@@ -59,10 +59,17 @@ class Ingest:
             seen = self._taken
             await asyncio.sleep(for_s)
 
-    def _entries(self, messages: list[Message]) -> list[Entry]:
+    async def take(self, messages: Sequence[Message]) -> None:
+        """The way of messages to the log, for those that do not come from the broker now. Returns when it has them."""
+        await self._log.append(self._entries(messages))
+
+    def _entries(self, messages: Sequence[Message]) -> list[Entry]:
         entries: list[Entry] = []
         context = pipeline.Context(self._county(), self._clock.now(), self._limits)
         for message in messages:
+            if gateways.is_status(message):
+                entries += gateways.entries(message, context.county)
+                continue
             for found in self._read(message, context):
                 outcome = _set_aside(found, message) if isinstance(found, pipeline.Detected) else found
                 if isinstance(outcome, Reading):
