@@ -23,16 +23,17 @@ from services.console.accounts import ensure_admin
 from services.console.app import build
 from services.console.health import Health, build_health
 from services.console.hub import Hub
-from services.console.room import Room
+from services.console.room import Keeping, Room
 from services.console.server import Server, bind
 from services.embedded.broker import EmbeddedBroker, broker
 from services.embedded.folder import prepare_folder, sole_user
 from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
-from services.housekeeping import keeping, trimming
+from services.housekeeping import expiring, keeping, trimming
 from services.ingest import recorder
 from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
+from services.ingest.requeue import Requeue
 from services.ingest.service import Ingest
 from services.lag import lags
 from services.notify.desk import Desk
@@ -236,6 +237,7 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
         limits = _limits(parts.settings)
         ingest = Ingest(parts.field.broker, log, parts.described, parts.clock, limits)
         supervisor.add("ingest", ingest.run)
+        supervisor.add("requeue", Requeue(engine, log, parts.listener, ingest.take).run)
     if Role.RECORD in roles:
         replayed = parts.settings.clock is ClockKind.EVENT
         readings = recorder.readings(log, parts.relaxed, parts.layout, event_time=replayed)
@@ -254,6 +256,13 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
         )
         supervisor.add("silence", silence.run)
         keep = None if replayed else parts.settings.keep_readings
+        expiry = partial(
+            expiring,
+            engine,
+            parts.settings.keep_quarantine,
+            parts.settings.quarantine_mib * 1024 * 1024,
+        )
+        supervisor.add("expire quarantine", expiry)
         supervisor.add("keep readings", lambda pulse: keeping(engine, parts.layout, keep, pulse))
     if Role.RULES in roles:
         supervisor.add("rules", Rules(log, parts.rules).run)
@@ -281,6 +290,9 @@ def _add_console(
         admin_token=settings.admin_token,
         hub=hub,
         layout=parts.layout,
+        quarantine=Keeping(settings.keep_quarantine, settings.quarantine_mib * 1024 * 1024),
+        silent_after=settings.silent_after,
+        timezone=settings.timezone,
     )
     server = Server(build(room), page_socket, hub.close)
     supervisor.add("hub", hub.run)

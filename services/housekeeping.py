@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.groups import IN_THE_STORE
 from tongluo.clock import wall_now
-from tongluo.store import partitions, upkeep
+from tongluo.store import partitions, requeue, upkeep
 from tongluo.store.layout import Layout
 from tongluo.store.positions import positions
 from tongluo.supervise import Pulse
@@ -51,4 +51,13 @@ async def keeping(engine: AsyncEngine, layout: Layout, keep: timedelta | None, p
         if layout is Layout.HYPERTABLE:
             pulse.count("chunks compressed", await upkeep.compress(engine, now))
         pulse.count("passes", 1)
+        await asyncio.sleep(EVERY_S)
+
+
+async def expiring(engine: AsyncEngine, keep: timedelta, most_bytes: int, pulse: Pulse) -> None:
+    """Once an hour delete what lies in quarantine for longer than `keep`, or is the oldest beyond `most_bytes`."""
+    while True:
+        pulse.beat()
+        async with engine.begin() as connection:
+            pulse.count("expired", await requeue.expire(connection, wall_now() - keep, most_bytes))
         await asyncio.sleep(EVERY_S)

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -20,6 +21,14 @@ COOKIE = "tongluo_session"
 
 
 @dataclass(frozen=True)
+class Keeping:
+    """How long what lies in quarantine is kept, and how much of it at most."""
+
+    keep: timedelta = timedelta(days=90)
+    most_bytes: int = 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True)
 class Room:
     """Everything the handlers need; made once in services/app.py."""
 
@@ -33,6 +42,10 @@ class Room:
     hub: Hub = field(kw_only=True)
     layout: Layout = field(kw_only=True)
     logins: accounts.LoginLimit = field(default_factory=accounts.LoginLimit)
+    quarantine: Keeping = field(default_factory=Keeping)
+    # How many intervals a station may miss before it is silent, and whose days are counted.
+    silent_after: int = 3
+    timezone: str = "Asia/Shanghai"
 
 
 def room_of(request: Request) -> Room:
@@ -58,3 +71,19 @@ async def enter(request: Request, room: InRoom) -> accounts.Account:
 
 
 Entered = Annotated[accounts.Account, Depends(enter)]
+
+# Who may do what changes the course of readings; who only looks may not.
+OPERATORS = frozenset({"admin", "officer"})
+
+
+async def operate(account: Entered) -> accounts.Account:
+    """The account behind a request that acts."""
+    if account.role not in OPERATORS:
+        raise Problem(
+            403,
+            f"account {account.name} ({account.role}) may look, not act: ask one of {', '.join(sorted(OPERATORS))}",
+        )
+    return account
+
+
+Operating = Annotated[accounts.Account, Depends(operate)]

@@ -1,6 +1,5 @@
 """A gateway's birth and last will: `{"online": true, "battery": 12.1}` (contract: docs/contracts.md). Pure."""
 
-import math
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -53,10 +52,6 @@ def decode(
         time = None if sent.time is None else sent.time.astimezone(UTC)
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
         return _explain(payload, error)
-    if sent.battery is not None and not math.isfinite(sent.battery):
-        return refuse(
-            "not_finite", "battery 不是有限数值", "battery is not a finite number of volts", payload
-        )
     if time is not None and time > received + MOST_AHEAD:
         time = None
     return GatewayStatus(gateway, sent.online, received, sent.battery, time, retained)
