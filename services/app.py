@@ -41,7 +41,7 @@ from services.notify.outbox import Outbox
 from services.rules.catalogue import RainRule, load, words
 from services.rules.service import Rules
 from services.settings import ClockKind, Embedded, MqttAddress, PostgresDsn, Role, SameAsStore, Settings
-from services.silence import Silence
+from services.silence import Silence, standing
 from tongluo.clock import Clock, EventClock, WallClock, wall_now
 from tongluo.errors import MissingPartError, SettingsError
 from tongluo.log.kafka import open_kafka
@@ -158,7 +158,11 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                     )
                     supervisor = Supervisor()
                     ingest = _add_workers(supervisor, parts)
-                    health = Health(supervisor.readiness, partial(lags, log, engine))
+                    health = Health(
+                        supervisor.readiness,
+                        partial(lags, log, engine),
+                        lambda: standing(engine, parts.described()),
+                    )
                     http_url = _add_console(supervisor, parts, health, page_socket)
                     if health_socket is not None:
                         supervisor.add("health", Server(build_health(health), health_socket).run)

@@ -1,11 +1,14 @@
 """The timer that notices who says nothing: judges, stores, then tells. In the record role; one at a time judges."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.ingest import recorder
@@ -27,6 +30,8 @@ EVERY_S: Final = 10.0
 # Who has not judged for longer was not listening, or what came in was not recorded: nobody's silence meanwhile counts.
 DEAF_AFTER: Final = timedelta(minutes=1)
 TOLD_AT_ONCE: Final = 500
+# A scraper waits ten seconds, and asks for the lag too.
+PATIENCE_S: Final = 4.0
 
 
 @dataclass(frozen=True)
@@ -178,11 +183,15 @@ async def _events(
     return sorted(events, key=lambda event: event.time)
 
 
-async def standing(engine: AsyncEngine, county: County) -> dict[str, int]:
-    """How many stations that should speak do, are silent, or were never heard; for /metrics."""
-    async with engine.connect() as connection:
-        silent = await silences.silent(connection)
-        known = await heard.known(connection)
+async def standing(engine: AsyncEngine, county: County) -> dict[str, int] | None:
+    """How many stations that should speak do, are silent, or were never heard; None while the store is away."""
+    try:
+        async with asyncio.timeout(PATIENCE_S), engine.connect() as connection:
+            silent = await silences.silent(connection)
+            known = await heard.known(connection)
+    except (OSError, psycopg.Error, SQLAlchemyError) as error:
+        logger.info("who is silent is not known: %s", error)
+        return None
     speaking = [name for name, station in county.stations.items() if liveness.speaks(station)]
     states = ["silent" if n in silent else "speaking" if n in known else "never_heard" for n in speaking]
     return {state: states.count(state) for state in ("speaking", "silent", "never_heard")}

@@ -10,7 +10,17 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.console import problems
-from services.console.api import alerts, health, quarantine, session, stations, stream, subscriptions
+from services.console.api import (
+    alerts,
+    completeness,
+    health,
+    liveness,
+    quarantine,
+    session,
+    stations,
+    stream,
+    subscriptions,
+)
 from services.console.room import Room
 from tongluo import __version__
 
@@ -38,7 +48,7 @@ def build(room: Room) -> FastAPI:
     app.state.health = room.health
     problems.install(app)
     app.include_router(health.router)
-    for part in (session, alerts, stations, subscriptions, quarantine, stream):
+    for part in (session, alerts, stations, liveness, completeness, subscriptions, quarantine, stream):
         app.include_router(part.router, prefix="/api/v1")
     app.add_middleware(_Door)
     _add_page(app)
