@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from tongluo.completeness import NOT_EXPECTED
 from tongluo.gateway import GatewayState
 from tongluo.hazards import Words
 from tongluo.region import County, Station
@@ -99,8 +100,8 @@ def patience(station: Station, intervals: int) -> timedelta:
 
 
 def speaks(station: Station) -> bool:
-    """Whether a station is expected to speak by itself at all; a camera does when it sees something."""
-    return bool(station.metrics)
+    """Whether a station is expected to speak at its interval. A camera speaks when it sees something."""
+    return any(metric not in NOT_EXPECTED for metric in station.metrics)
 
 
 def turns(

@@ -102,6 +102,12 @@ def test_a_station_that_speaks_often_is_given_time() -> None:
     assert liveness.patience(station, 3) == timedelta(minutes=15)
 
 
+def test_a_camera_is_not_expected_to_speak() -> None:
+    station = testing.county().stations["R-1"]
+    assert liveness.speaks(station)
+    assert not liveness.speaks(msgspec.structs.replace(station, metrics=("battery",)))
+
+
 # -- why
 
 

@@ -8,6 +8,8 @@ import { throttled } from './throttled'
 
 const AT_MOST_EVERY_MS = 2000
 
+const speaks = (station: Station) => station.metrics.some((metric) => metric !== 'battery')
+
 export function useLivenessBook() {
   const life = shallowRef<Liveness | null>(null)
   const silent = computed(() => new Set(life.value?.silences.flatMap(({ stations }) => stations.map(({ id }) => id))))
@@ -21,8 +23,7 @@ export function useLivenessBook() {
     load,
     // What fails here is asked for again with everything else, when the stream is back.
     hear: throttled(() => void load().catch(() => {}), AT_MOST_EVERY_MS),
-    /** Silent, or never heard at all; what measures nothing by itself, as a camera, is not. */
-    isSilent: (station: Station) =>
-      silent.value.has(station.id) || (station.metrics.length > 0 && newestReading(station) === null),
+    /** Silent, or never heard at all; what has nothing to say by itself, as a camera, is neither. */
+    isSilent: (station: Station) => silent.value.has(station.id) || (speaks(station) && newestReading(station) === null),
   }
 }
