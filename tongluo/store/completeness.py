@@ -42,22 +42,25 @@ _TALLIES: Final = text(
 
 # Some devices number the readings of each station, some gateways those of all of theirs together: where no number of a
 # gateway's stations is there twice, it counts them together.
+# Stations and gateways by numbers of their own here, as sorting by those is much faster than by names.
 _NUMBERS: Final = text(
-    "WITH asked AS (SELECT * FROM unnest(CAST(:stations AS text[]), CAST(:gateways AS text[])) AS a(station, gateway)), "
-    "n AS (SELECT DISTINCT a.station, a.gateway, r.time, r.seq FROM asked a JOIN reading r ON r.station = a.station "
+    "WITH asked AS (SELECT station, g, nth::int AS s FROM unnest(CAST(:stations AS text[]), CAST(:gateways AS int[])) "
+    "  WITH ORDINALITY AS a(station, g, nth)), "
+    "n AS MATERIALIZED (SELECT DISTINCT a.s, a.g, r.time, r.seq FROM asked a JOIN reading r ON r.station = a.station "
     "  WHERE r.time > :begin AND r.time <= :end AND r.seq IS NOT NULL), "
-    "scope AS (SELECT gateway, count(DISTINCT station) > 1 AND "
-    "  count(DISTINCT seq) = count(DISTINCT (station, seq)) AS together FROM n GROUP BY gateway), "
-    "c AS (SELECT n.*, s.together, CASE WHEN s.together THEN n.gateway ELSE n.station END AS counter "
-    "  FROM n JOIN scope s USING (gateway)), "
-    "b AS (SELECT counter, together, time, seq, seq - lag(seq) OVER w AS step FROM c "
-    "  WINDOW w AS (PARTITION BY together, counter ORDER BY time, seq)), "
-    "runs AS (SELECT counter, together, seq, count(*) FILTER (WHERE step > :ahead OR step < -:back) "
-    "  OVER (PARTITION BY together, counter ORDER BY time, seq) AS run FROM b), "
-    "by_run AS (SELECT counter, together, run, max(seq)::numeric - min(seq) + 1 - count(DISTINCT seq) AS missing "
-    "  FROM runs GROUP BY counter, together, run) "
-    "SELECT counter, together, sum(missing)::bigint AS missing, count(*) - 1 AS resets FROM by_run "
-    "GROUP BY counter, together"
+    "once AS (SELECT DISTINCT g, s, seq FROM n), "
+    "twice AS (SELECT DISTINCT g FROM (SELECT g FROM once GROUP BY g, seq HAVING count(*) > 1) AS t), "
+    "scope AS (SELECT g, count(*) > 1 AND g NOT IN (SELECT g FROM twice) AS together "
+    "  FROM (SELECT DISTINCT g, s FROM n) AS of GROUP BY g), "
+    "b AS (SELECT sc.together, CASE WHEN sc.together THEN n.g ELSE n.s END AS counter, n.time, n.seq "
+    "  FROM n JOIN scope sc USING (g)), "
+    "steps AS (SELECT *, seq - lag(seq) OVER (PARTITION BY together, counter ORDER BY time, seq) AS step FROM b), "
+    "runs AS (SELECT *, count(*) FILTER (WHERE step > :ahead OR step < -:back) "
+    "  OVER (PARTITION BY together, counter ORDER BY time, seq) AS run FROM steps), "
+    "by_run AS (SELECT together, counter, run, max(seq)::numeric - min(seq) + 1 - count(DISTINCT seq) AS missing "
+    "  FROM runs GROUP BY together, counter, run) "
+    "SELECT together, counter, sum(missing)::bigint AS missing, count(*) - 1 AS resets FROM by_run "
+    "GROUP BY together, counter"
 )
 
 
@@ -115,18 +118,25 @@ async def numbers(
     """By (together, gateway or station) which numbers are missing; `stations` are whole gateways."""
     if not stations:
         return {}
+    gateways = sorted({station.gateway for station in stations})
+    number = {gateway: nth for nth, gateway in enumerate(gateways)}
     rows = await connection.execute(
         _NUMBERS,
         {
             "stations": [station.id for station in stations],
-            "gateways": [station.gateway for station in stations],
+            "gateways": [number[station.gateway] for station in stations],
             "begin": day.begin,
             "end": day.end,
             "ahead": SEQ_AHEAD,
             "back": SEQ_BACK,
         },
     )
-    return {(row.together, row.counter): Numbers(row.missing, row.resets, row.together) for row in rows}
+    return {
+        (row.together, gateways[row.counter] if row.together else stations[row.counter - 1].id): Numbers(
+            row.missing, row.resets, row.together
+        )
+        for row in rows
+    }
 
 
 async def known_since(connection: AsyncConnection) -> dict[str, datetime]:
