@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.room import Room
@@ -51,6 +52,8 @@ async def of_day(
     connection: AsyncConnection, room: Room, day: Day, stations: Sequence[Station]
 ) -> AsyncIterator[StationDay]:
     """The day of each of these stations, in their order; not more in memory than AT_ONCE of them."""
+    # A day of 500 stations is some 150,000 readings, which are sorted several ways.
+    await connection.execute(text("SET LOCAL work_mem = '64MB'"))
     now = room.clock.now()
     since = await store.known_since(connection)
     for start in range(0, len(stations), AT_ONCE):
