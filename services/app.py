@@ -243,37 +243,43 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
         supervisor.add("ingest", ingest.run)
         supervisor.add("requeue", Requeue(engine, log, parts.listener, ingest.take).run)
     if Role.RECORD in roles:
-        replayed = parts.settings.clock is ClockKind.EVENT
-        readings = recorder.readings(log, parts.relaxed, parts.layout, event_time=replayed)
-        supervisor.add("record readings", readings.run)
-        supervisor.add("record gateways", recorder.gateways(log, parts.relaxed).run)
-        supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)
-        supervisor.add("trim log", lambda pulse: trimming(log.trim, engine, pulse))
-        silence = Silence(
-            log,
-            engine,
-            parts.listener,
-            parts.described,
-            parts.clock,
-            intervals=parts.settings.silent_after,
-            event_time=replayed,
-        )
-        supervisor.add("silence", silence.run)
-        keep = None if replayed else parts.settings.keep_readings
-        expiry = partial(
-            expiring,
-            engine,
-            parts.settings.keep_quarantine,
-            parts.settings.quarantine_mib * 1024 * 1024,
-        )
-        supervisor.add("expire quarantine", expiry)
-        supervisor.add("keep readings", lambda pulse: keeping(engine, parts.layout, keep, pulse))
+        _add_recording(supervisor, parts)
     if Role.RULES in roles:
         supervisor.add("rules", Rules(log, parts.rules).run)
     if Role.NOTIFY in roles:
         supervisor.add("desk", Desk(log, engine, parts.described).run)
         supervisor.add("outbox", Outbox(parts.relaxed, parts.listener).run)
     return ingest
+
+
+def _add_recording(supervisor: Supervisor, parts: Parts) -> None:
+    """What the store holds, what goes from it again, and who notices what does not come."""
+    settings, log, engine = parts.settings, parts.log, parts.engine
+    replayed = settings.clock is ClockKind.EVENT
+    readings = recorder.readings(log, parts.relaxed, parts.layout, event_time=replayed)
+    supervisor.add("record readings", readings.run)
+    supervisor.add("record gateways", recorder.gateways(log, parts.relaxed).run)
+    supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)
+    supervisor.add("trim log", lambda pulse: trimming(log.trim, engine, pulse))
+    silence = Silence(
+        log,
+        engine,
+        parts.listener,
+        parts.described,
+        parts.clock,
+        intervals=settings.silent_after,
+        event_time=replayed,
+    )
+    supervisor.add("silence", silence.run)
+    keep = None if replayed else settings.keep_readings
+    expiry = partial(
+        expiring,
+        engine,
+        settings.keep_quarantine,
+        settings.quarantine_mib * 1024 * 1024,
+    )
+    supervisor.add("expire quarantine", expiry)
+    supervisor.add("keep readings", lambda pulse: keeping(engine, parts.layout, keep, pulse))
 
 
 def _add_console(

@@ -115,16 +115,14 @@ def turns(
     def deadline(last: datetime) -> datetime:
         return (last if watched is None else max(last, watched)) + limit
 
-    told_until = silent_since
     if silent_since is not None:
         ended = _end(heard, silent_since)
         if ended is None or ended > now:
             return
         yield Turn(EventKind.SPEAKING_AGAIN, ended, silent_since)
-        told_until = ended
     for gap in heard.gaps:
         due = deadline(gap.began)
-        if due >= gap.ended or (told_until is not None and gap.began < told_until):
+        if due >= gap.ended or (silent_since is not None and gap.began < silent_since):
             continue
         if due > now:
             return

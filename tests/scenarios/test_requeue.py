@@ -95,6 +95,22 @@ async def test_a_relative_time_is_counted_from_when_it_first_came_in(dsn: str, t
     assert abs(time - (came - timedelta(seconds=60))) < timedelta(seconds=1)
 
 
+async def test_a_birth_without_a_time_is_of_when_it_first_came_in(dsn: str, tmp_path: Path) -> None:
+    given, fewer = settings(tmp_path, store=dsn), testing.county()
+    del fewer.gateways["G-1"]
+    async with running(given, fewer) as program, officer(program.http_url) as api:
+        async with aiomqtt.Client("127.0.0.1", program.field.gateway_port) as client:
+            await client.publish("tongluo/v1/G-1/status", b'{"online":true,"battery":12.1}', qos=1)
+        await counted(program, 1)
+        [item] = await items(api)
+        assert item["code"] == "unknown_gateway"
+    async with running(given, testing.county()) as program, officer(program.http_url) as api:
+        await api.post(f"/quarantine/{item['id']}/requeue")
+        await counted(program, 1, "accepted", "requeue")
+        gateways = {g["id"]: g for g in (await api.get("/liveness")).json()["gateways"]}
+    assert (gateways["G-1"]["online"], gateways["G-1"]["since"]) == (True, item["received"])
+
+
 async def test_refused_for_another_reason_it_is_known_that_it_was_tried(dsn: str, tmp_path: Path) -> None:
     given = settings(tmp_path, store=dsn)
     foreign = {**rain(5, 1.0, "R-3")}

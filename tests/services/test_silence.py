@@ -153,6 +153,37 @@ async def test_what_is_not_recorded_yet_is_nobodys_silence(dsn: str) -> None:
         assert await stage.silence().look() is None
 
 
+async def test_live_a_pause_of_ours_is_nobodys_silence(dsn: str) -> None:
+    """Looked at every 50 s; then the program is away for an hour, and nobody falls silent by that."""
+    async with open_store(dsn) as engine, opened_log(dsn) as log:
+        stage, clock = Stage(dsn, engine, log), EventClock()
+        judge = Silence(
+            log, engine, Listener(dsn), lambda: stage.county, clock, intervals=3, event_time=False
+        )
+
+        async def came(name: str, seconds: float) -> None:
+            station = stage.county.stations[name]
+            reading = Reading(name, "rain", minutes(-500), 0.0, station.site, station.gateway)
+            async with engine.begin() as connection:
+                await recorder.heard.note(connection, [reading], START + timedelta(seconds=seconds))
+
+        async def looked(seconds: float) -> list[str]:
+            clock.observe(START + timedelta(seconds=seconds))
+            return [f"{e.station} {e.kind} {e.time - START}" for e in await judge.look() or []]
+
+        await came("R-1", -3600)
+        await came("R-2", -3600)
+        found = []
+        for seconds in range(0, 1000, 50):
+            await came("R-2", seconds - 10)
+            found += await looked(seconds)
+        assert found == ["R-1 silent 0:15:00"]
+        assert await looked(4600) == []
+        assert await looked(4650) == []
+        await came("R-1", 4660)
+        assert await looked(4700) == ["R-1 speaking_again 1:17:40"]
+
+
 async def test_only_one_judges_at_a_time(stage: Stage) -> None:
     await stage.heard(("R-1", 0), ("R-2", 30))
     async with stage.engine.begin() as other:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import aiomqtt
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given
@@ -139,7 +140,9 @@ async def test_the_store_counts_what_the_definition_says(dsn: str, interval_s: i
             by_flag = dict(zip(completeness.FLAGS, found.flagged[1:], strict=True))
             assert (found.flagged[0], by_flag[Flag.SPIKE], by_flag[Flag.RANGE]) == (spikes, spikes, 0)
 
-        examples: list[tuple[list[int], int, int, int]] = []
+        # Whole days whose last reading stands exactly at their end; of one only a part is over, to the very slot.
+        whole = [300 * n for n in range(1, 289)]
+        examples = [(whole, -90_000, 200_000, 2), (whole, -90_000, 43_350, 0)]
 
         @hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], database=None)
         @given(whole_seconds, st.integers(-90_000, 90_000), st.integers(0, 200_000), st.integers(0, 5))
@@ -326,3 +329,20 @@ async def test_one_dead_gateway_is_one_line(program: Running) -> None:
         assert (await api.get("/events", params={"cursor": "none"})).status_code == 422
         metrics = (await api.get(f"{program.http_url}/metrics")).text
     assert 'tongluo_stations{state="silent"} 2' in metrics
+
+
+async def test_an_open_page_hears_of_a_birth(program: Running) -> None:
+    async with officer(program.http_url) as api, api.stream("GET", "/stream", timeout=20) as stream:
+        lines = stream.aiter_lines()
+        async for line_ in lines:
+            if line_ == "event: hello":
+                break
+        async with aiomqtt.Client("127.0.0.1", program.field.gateway_port) as client:
+            await client.publish(
+                "tongluo/v1/G-1/status", b'{"online":true,"battery":12.4}', qos=1, retain=True
+            )
+        async for line_ in lines:
+            if line_ == "event: liveness":
+                break
+        told = (await api.get("/liveness")).json()
+    assert [(g["online"], g["battery"]) for g in told["gateways"]] == [(True, 12.4), (None, None)]
