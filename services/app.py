@@ -25,7 +25,7 @@ from services.console.accounts import ensure_admin
 from services.console.app import build
 from services.console.health import Health, build_health
 from services.console.hub import Hub
-from services.console.room import Room
+from services.console.room import Keeping, Room
 from services.console.server import Server, bind
 from services.county_watch import CountyWatch
 from services.embedded.broker import EmbeddedBroker, broker
@@ -33,13 +33,14 @@ from services.embedded.folder import prepare_folder, sole_user
 from services.embedded.identities import gate_config, keep_identities, prepare_identities
 from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
-from services.housekeeping import keeping, trimming
+from services.housekeeping import expiring, keeping, trimming
 from services.ingest import recorder
 from services.ingest.guests import Guest
 from services.ingest.intake import Intake
 from services.ingest.keeper import Keeper
 from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
+from services.ingest.requeue import Requeue
 from services.ingest.service import Ingest
 from services.ingest.sl651_listener import Sl651Listener
 from services.ingest.snapshots import Snapshots
@@ -50,6 +51,7 @@ from services.notify.outbox import Outbox
 from services.rules.catalogue import RainRule, load, words
 from services.rules.service import Rules
 from services.settings import ClockKind, Embedded, MqttAddress, PostgresDsn, Role, SameAsStore, Settings
+from services.silence import Silence, standing
 from tongluo.clock import Clock, EventClock, WallClock, wall_now
 from tongluo.errors import MissingPartError, SettingsError
 from tongluo.log.kafka import open_kafka
@@ -166,7 +168,11 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                     )
                     supervisor = Supervisor()
                     ingest = _add_workers(supervisor, parts)
-                    health = Health(supervisor.readiness, partial(lags, log, engine))
+                    health = Health(
+                        supervisor.readiness,
+                        partial(lags, log, engine),
+                        lambda: standing(engine, parts.described()),
+                    )
                     http_url = _add_console(supervisor, parts, health, page_socket)
                     if health_socket is not None:
                         supervisor.add("health", Server(build_health(health), health_socket).run)
@@ -247,18 +253,44 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
     if Role.INGEST in roles:
         ingest = _add_ingest(supervisor, parts)
     if Role.RECORD in roles:
-        supervisor.add("record readings", recorder.readings(log, parts.relaxed, parts.layout).run)
-        supervisor.add("record detections", recorder.detections(log, parts.relaxed).run)
-        supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)
-        supervisor.add("trim log", lambda pulse: trimming(log.trim, engine, pulse))
-        keep = None if parts.settings.clock is ClockKind.EVENT else parts.settings.keep_readings
-        supervisor.add("keep readings", lambda pulse: keeping(engine, parts.layout, keep, pulse))
+        _add_recording(supervisor, parts)
     if Role.RULES in roles:
         supervisor.add("rules", Rules(log, parts.rules).run)
     if Role.NOTIFY in roles:
         supervisor.add("desk", Desk(log, engine, parts.described).run)
         supervisor.add("outbox", Outbox(parts.relaxed, parts.listener).run)
     return ingest
+
+
+def _add_recording(supervisor: Supervisor, parts: Parts) -> None:
+    """What the store holds, what goes from it again, and who notices what does not come."""
+    settings, log, engine = parts.settings, parts.log, parts.engine
+    replayed = settings.clock is ClockKind.EVENT
+    readings = recorder.readings(log, parts.relaxed, parts.layout, event_time=replayed)
+    supervisor.add("record readings", readings.run)
+    supervisor.add("record gateways", recorder.gateways(log, parts.relaxed).run)
+    supervisor.add("record detections", recorder.detections(log, parts.relaxed).run)
+    supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)
+    supervisor.add("trim log", lambda pulse: trimming(log.trim, engine, pulse))
+    silence = Silence(
+        log,
+        engine,
+        parts.listener,
+        parts.described,
+        parts.clock,
+        intervals=settings.silent_after,
+        event_time=replayed,
+    )
+    supervisor.add("silence", silence.run)
+    keep = None if replayed else settings.keep_readings
+    expiry = partial(
+        expiring,
+        engine,
+        settings.keep_quarantine,
+        settings.quarantine_mib * 1024 * 1024,
+    )
+    supervisor.add("expire quarantine", expiry)
+    supervisor.add("keep readings", lambda pulse: keeping(engine, parts.layout, keep, pulse))
 
 
 def _add_console(
@@ -282,6 +314,9 @@ def _add_console(
         snapshots=settings.snapshot_folder,
         asyncapi=asyncapi.document(),
         look=parts.watch.look,
+        quarantine=Keeping(settings.keep_quarantine, settings.quarantine_mib * 1024 * 1024),
+        silent_after=settings.silent_after,
+        timezone=settings.timezone,
     )
     server = Server(build(room), page_socket, hub.close)
     supervisor.add("hub", hub.run)
@@ -380,6 +415,7 @@ def _add_ingest(supervisor: Supervisor, parts: Parts) -> Ingest:
         guests.append(SparkplugHost(settings.sparkplug_host, keeper, intake.places))
     ingest = Ingest(broker, keeper, guests)
     supervisor.add("ingest", ingest.run)
+    supervisor.add("requeue", Requeue(parts.engine, parts.log, parts.listener, keeper.keep).run)
     if settings.sl651_port is not None:
         listener = Sl651Listener(settings.sl651_host, settings.sl651_port, keeper.keep_telemetry)
         supervisor.add("ingest sl651", listener.run)

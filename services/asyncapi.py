@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.ingest.decoders import detections, native
+from services.ingest.decoders import detections, native, status
 from services.ingest.pipeline import MAX_PAYLOAD_BYTES
 from tongluo import __version__
 
@@ -57,6 +57,13 @@ CHANNELS: Final = (
         "tongluo/v1/{gateway}/detections",
         "What a camera saw; a snapshot of at most 256 KiB is optional.",
         (detections.Sent,),
+    ),
+    Channel(
+        "status",
+        "tongluo/v1/{gateway}/status",
+        "Retained birth and last will.",
+        (status.SentStatus,),
+        retained=True,
     ),
     Channel(
         "sparkplugNode",

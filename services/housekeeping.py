@@ -7,34 +7,31 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.ingest import recorder
-from services.notify import desk
+from services.groups import IN_THE_STORE
 from tongluo.clock import wall_now
-from tongluo.store import partitions, upkeep
+from tongluo.store import partitions, requeue, upkeep
 from tongluo.store.layout import Layout
 from tongluo.store.positions import positions
 from tongluo.supervise import Pulse
-from tongluo.topics import DETECTIONS, FINDINGS, QUARANTINE, READINGS, Topic
+from tongluo.topics import EVENTS, Topic
 
 EVERY_S: Final = 3600.0
+_ANYWHERE: Final = 2**62
 
 Trim = Callable[[Mapping[Topic, Mapping[int, int]]], Awaitable[int]]
 
 
 async def trimming(trim: Trim, engine: AsyncEngine, pulse: Pulse) -> None:
     """Trim the log once an hour, behind the consumers that keep their place in the store."""
-    taken: Mapping[Topic, Mapping[int, int]] = {}
+    taken: dict[Topic, Mapping[int, int]] = {}
     while True:
         pulse.beat()
         # By the places of an hour ago: the newest commits of the store may still be on their way to its disk, and a
         # crash would ask for their entries again.
         pulse.count("trimmed", await trim(taken))
-        taken = {
-            READINGS: await positions(engine, recorder.GROUP, READINGS),
-            DETECTIONS: await positions(engine, recorder.GROUP, DETECTIONS),
-            QUARANTINE: await positions(engine, recorder.GROUP, QUARANTINE),
-            FINDINGS: await positions(engine, desk.GROUP, FINDINGS),
-        }
+        taken = {topic: await positions(engine, group, topic) for group, topic in IN_THE_STORE}
+        # Nobody keeps a place on it in the store; groups that keep theirs in the log are looked after there.
+        taken[EVENTS] = dict.fromkeys(range(EVENTS.partitions), _ANYWHERE)
         await asyncio.sleep(EVERY_S)
 
 
@@ -54,4 +51,13 @@ async def keeping(engine: AsyncEngine, layout: Layout, keep: timedelta | None, p
         if layout is Layout.HYPERTABLE:
             pulse.count("chunks compressed", await upkeep.compress(engine, now))
         pulse.count("passes", 1)
+        await asyncio.sleep(EVERY_S)
+
+
+async def expiring(engine: AsyncEngine, keep: timedelta, most_bytes: int, pulse: Pulse) -> None:
+    """Once an hour delete what lies in quarantine for longer than `keep`, or is the oldest beyond `most_bytes`."""
+    while True:
+        pulse.beat()
+        async with engine.begin() as connection:
+            pulse.count("expired", await requeue.expire(connection, wall_now() - keep, most_bytes))
         await asyncio.sleep(EVERY_S)

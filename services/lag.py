@@ -9,13 +9,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.console.health import Lag
-from services.ingest import recorder
-from services.notify import desk
+from services.groups import IN_THE_STORE
 from services.rules import service as rules
 from tongluo.errors import TongluoError
 from tongluo.log.port import Log
 from tongluo.store import positions
-from tongluo.topics import DETECTIONS, FINDINGS, QUARANTINE, READINGS
+from tongluo.topics import READINGS
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +43,7 @@ async def lags(log: Log, engine: AsyncEngine) -> list[Lag] | None:
 async def _recorded(log: Log, engine: AsyncEngine) -> list[Lag]:
     """The groups that keep their place in the store, beside their effect."""
     found: list[Lag] = []
-    for group, topic in (
-        (recorder.GROUP, READINGS),
-        (recorder.GROUP, DETECTIONS),
-        (recorder.GROUP, QUARANTINE),
-        (desk.GROUP, FINDINGS),
-    ):
+    for group, topic in IN_THE_STORE:
         place = await positions.positions(engine, group, topic)
         found += _behind(group, topic.name, await log.ends(topic), place)
     return found

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from pydantic import (
@@ -183,6 +184,20 @@ def _with_certificate(port: int | None, given: ValidationInfo) -> int | None:
     return port
 
 
+def _keep_quarantine(span: timedelta) -> timedelta:
+    if not timedelta(days=1) <= span <= MOST_KEPT:
+        raise ValueError(f"must be from 1d to {MOST_KEPT.days}d")
+    return span
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("must be a time zone of the IANA database such as Asia/Shanghai") from error
+    return name
+
+
 def _folder(path: Path) -> Path:
     return path.expanduser()
 
@@ -232,6 +247,10 @@ class Settings(BaseModel):
     past_limit: Span = "60d"  # type: ignore[assignment]
     late_after: Span = "1h"  # type: ignore[assignment]
     keep_readings: Annotated[Span, AfterValidator(_keep)] = "730d"  # type: ignore[assignment]
+    silent_after: Annotated[int, Field(ge=2, le=1000)] = 3
+    keep_quarantine: Annotated[Span, AfterValidator(_keep_quarantine)] = "90d"  # type: ignore[assignment]
+    quarantine_mib: Annotated[int, Field(ge=16, le=1024 * 1024)] = 1024
+    timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Shanghai"
     admin_token: Annotated[str, Field(min_length=16)] | None = None
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "warning"
 

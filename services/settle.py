@@ -5,11 +5,10 @@ import asyncio
 from sqlalchemy import text
 
 from services.app import Running
-from services.ingest import recorder
-from services.notify import desk
+from services.groups import IN_THE_STORE
 from services.rules import service as rules
 from tongluo.store import positions
-from tongluo.topics import DETECTIONS, FINDINGS, QUARANTINE, READINGS
+from tongluo.topics import READINGS
 
 
 async def settle(running: Running, messages: int) -> None:
@@ -25,12 +24,7 @@ async def settled(running: Running) -> bool:
     log, engine = running.log, running.engine
     if await log.positions(rules.GROUP, READINGS) != await log.ends(READINGS):
         return False
-    for group, topic in (
-        (recorder.GROUP, READINGS),
-        (recorder.GROUP, DETECTIONS),
-        (recorder.GROUP, QUARANTINE),
-        (desk.GROUP, FINDINGS),
-    ):
+    for group, topic in IN_THE_STORE:
         if await positions.positions(engine, group, topic) != await log.ends(topic):
             return False
     async with engine.connect() as connection:

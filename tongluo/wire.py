@@ -10,7 +10,9 @@ import msgspec
 from tongluo.detection import Detection
 from tongluo.errors import WireError
 from tongluo.finding import Finding
+from tongluo.gateway import GatewayStatus
 from tongluo.hazards import Words
+from tongluo.liveness import StationEvent
 from tongluo.quality import Flag
 from tongluo.reading import Reading, Refusal
 from tongluo.readings import Readings, gathered
@@ -116,6 +118,8 @@ READINGS: Final = Codec(Readings, version=2, older=_readings_of_v1, fault=Readin
 REFUSAL: Final = Codec(Refusal, version=2, older=_refusal_of_v1)
 FINDING: Final = Codec(Finding)
 DETECTION: Final = Codec(Detection)
+STATUS: Final = Codec(GatewayStatus)
+EVENT: Final = Codec(StationEvent)
 
 
 def iso(moment: datetime | None) -> str | None:

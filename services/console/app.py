@@ -12,9 +12,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.console import problems
 from services.console.api import (
     alerts,
+    completeness,
     contract,
     detections,
     health,
+    liveness,
     quarantine,
     registry,
     session,
@@ -24,6 +26,20 @@ from services.console.api import (
 )
 from services.console.room import Room
 from tongluo import __version__
+
+_PARTS = (
+    contract,
+    session,
+    alerts,
+    stations,
+    detections,
+    liveness,
+    completeness,
+    subscriptions,
+    quarantine,
+    registry,
+    stream,
+)
 
 _HEADERS = {
     # Without exceptions: the page styles its elements by classes and from its own scripts, never in markup.
@@ -51,8 +67,7 @@ def build(room: Room) -> FastAPI:
     app.state.health = room.health
     problems.install(app)
     app.include_router(health.router)
-    parts = (contract, session, alerts, stations, detections, subscriptions, quarantine, registry, stream)
-    for part in parts:
+    for part in _PARTS:
         app.include_router(part.router, prefix="/api/v1")
     app.add_middleware(_Door)
     _add_page(app)

@@ -17,12 +17,20 @@ class Lag(msgspec.Struct, frozen=True):
     entries: int
 
 
+async def _unasked() -> Mapping[str, int] | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Health:
-    """Where the answers come from. `lags` gives None while the log cannot be asked."""
+    """Where the answers come from. `lags` gives None while the log cannot be asked, `stations` while the store cannot.
+
+    `stations` counts those that should speak by what they do: speaking, silent, never_heard.
+    """
 
     readiness: Callable[[], dict[str, Any]]
     lags: Callable[[], Awaitable[Sequence[Lag] | None]]
+    stations: Callable[[], Awaitable[Mapping[str, int] | None]] = _unasked
 
 
 def build_health(health: Health) -> FastAPI:
@@ -35,7 +43,9 @@ def build_health(health: Health) -> FastAPI:
     return app
 
 
-def exposition(readiness: Mapping[str, Any], lags: Sequence[Lag] | None) -> str:
+def exposition(
+    readiness: Mapping[str, Any], lags: Sequence[Lag] | None, stations: Mapping[str, int] | None = None
+) -> str:
     """Prometheus' text format. Every process tells the lag of every group: take `max by (group, topic, partition)`."""
     roles = readiness["roles"].items()
     families: list[tuple[str, str, str, list[tuple[dict[str, Any], int]]]] = [
@@ -72,6 +82,12 @@ def exposition(readiness: Mapping[str, Any], lags: Sequence[Lag] | None) -> str:
                 ({"group": lag.group, "topic": lag.topic, "partition": lag.partition}, lag.entries)
                 for lag in lags or ()
             ],
+        ),
+        (
+            "tongluo_stations",
+            "gauge",
+            "Stations that should speak, by whether they do.",
+            [({"state": state}, number) for state, number in (stations or {}).items()],
         ),
     ]
     lines: list[str] = []

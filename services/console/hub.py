@@ -23,6 +23,8 @@ from tongluo.wire import iso
 HEARTBEAT_S: Final = 5.0
 # Readings are shown at most this often.
 READINGS_EVERY_S: Final = 0.25
+# A county full of births after a restart of the broker is told so often.
+LIVENESS_EVERY_S: Final = 1.0
 # Alerts are shown after this much time to gather, which nobody notices.
 GATHER_S: Final = 0.05
 # A page further behind than this fetches everything anew.
@@ -101,6 +103,7 @@ class Hub:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_changes(pulse), name="hub changes")
             group.create_task(self._follow_readings(), name="hub readings")
+            group.create_task(self._follow_liveness(), name="hub liveness")
             group.create_task(self._beat(), name="hub heartbeat")
 
     async def since(self, last_id: int) -> list[StreamEvent] | None:
@@ -139,6 +142,15 @@ class Hub:
                     self._send(StreamEvent("readings", {"items": items}))
                 await asyncio.sleep(READINGS_EVERY_S)
                 await wait(bell, HEARTBEAT_S)
+
+    async def _follow_liveness(self) -> None:
+        """A word that something changed: what is silent now is one short answer, and that is asked for."""
+        async with self._listener.bell(bells.EVENTS) as bell:
+            while True:
+                await bell.wait()
+                bell.clear()
+                self._send(StreamEvent("liveness", {}))
+                await asyncio.sleep(LIVENESS_EVERY_S)
 
     async def _beat(self) -> None:
         county = self._county()

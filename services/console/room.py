@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,14 @@ from tongluo.region import County
 from tongluo.store.layout import Layout
 
 COOKIE = "tongluo_session"
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How long what lies in quarantine is kept, and how much of it at most."""
+
+    keep: timedelta = timedelta(days=90)
+    most_bytes: int = 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,10 @@ class Room:
     # Has this process take up a registry that was just changed, so that the next answer already shows it.
     look: Callable[[], Awaitable[None]] = field(kw_only=True)
     logins: accounts.LoginLimit = field(default_factory=accounts.LoginLimit)
+    quarantine: Keeping = field(default_factory=Keeping)
+    # How many intervals a station may miss before it is silent, and whose days are counted.
+    silent_after: int = 3
+    timezone: str = "Asia/Shanghai"
 
 
 def room_of(request: Request) -> Room:
@@ -76,3 +89,19 @@ async def administer(account: Entered) -> accounts.Account:
 
 
 Administrator = Annotated[accounts.Account, Depends(administer)]
+
+# Who may do what changes the course of readings; who only looks may not.
+OPERATORS = frozenset({"admin", "officer"})
+
+
+async def operate(account: Entered) -> accounts.Account:
+    """The account behind a request that acts."""
+    if account.role not in OPERATORS:
+        raise Problem(
+            403,
+            f"account {account.name} ({account.role}) may look, not act: ask one of {', '.join(sorted(OPERATORS))}",
+        )
+    return account
+
+
+Operating = Annotated[accounts.Account, Depends(operate)]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.ingest import fast, pipeline, rows
+from services.ingest import fast, gateways, pipeline, rows
 from services.ingest.mqtt import Message
 from services.ingest.observation import Observation, Refused, Sighting
 from services.ingest.places import Places
@@ -77,8 +77,11 @@ class Intake:
         context = pipeline.Context(self.places(), self._clock.now(), self._limits)
         between = fast.span(context)
         sorted_ = _Sorted(Rows(), [], [])
+        statuses: list[Entry] = []
         for message in messages:
-            if isinstance(message, Told) or not fast.take(message, context, between, sorted_.rows):
+            if isinstance(message, Message) and gateways.is_status(message):
+                statuses += gateways.entries(message, context.places.county)
+            elif isinstance(message, Told) or not fast.take(message, context, between, sorted_.rows):
                 of = message.message if isinstance(message, Told) else message
                 sorted_.add(of, _read(message, of, context))
         taken = sorted_.rows
@@ -89,6 +92,7 @@ class Intake:
             *rows.entries(taken, inspected, self._places, self._name),
             *(_entry(found) for found in sorted_.detected),
             *_refusals(sorted_.refused),
+            *statuses,
         ]
         snapshots = [found.snapshot for found in sorted_.detected if found.snapshot is not None]
         return Taken(entries, snapshots, self._places, inspected)

@@ -29,12 +29,13 @@ SESSION_EXPIRY_S: Final = 7 * 24 * 3600
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One publication as it came in. `packet_id` is None for QoS 0."""
+    """One publication as it came in. `packet_id` is None for QoS 0; `retained` says that the broker repeated an old one."""
 
     topic: str
     payload: bytes
     received: datetime
     packet_id: int | None = None
+    retained: bool = False
 
 
 class Broker(msgspec.Struct, frozen=True):
@@ -246,7 +247,9 @@ class _Protocol(asyncio.Protocol):
     def _take(self, packet: object) -> None:
         match packet:
             case mqtt5.PublishPacket():
-                self.messages.append(Message(packet.topic, packet.payload, wall_now(), packet.packet_id))
+                self.messages.append(
+                    Message(packet.topic, packet.payload, wall_now(), packet.packet_id, packet.retain)
+                )
                 self._held_bytes += len(packet.payload)
                 self.arrived.set()
                 self._pause_if_full()

@@ -1,4 +1,4 @@
-"""The record role: readings and quarantine from the log into the store, each exactly once."""
+"""The record role: readings, quarantine and what gateways say of themselves from the log into the store, each exactly once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,18 @@ from tongluo import bells, wire
 from tongluo.clock import wall_now
 from tongluo.detection import Detection
 from tongluo.errors import WireError
+from tongluo.gateway import GatewayStatus
 from tongluo.log.port import Log, Stored
 from tongluo.reading import Reading
 from tongluo.store import detections as detecting
-from tongluo.store import partitions
+from tongluo.store import gateways as gateway_states
+from tongluo.store import heard, partitions
 from tongluo.store import quarantine as quarantining
 from tongluo.store.consume import StoreConsumer
 from tongluo.store.engine import ring
 from tongluo.store.layout import Layout
 from tongluo.store.readings import Write, by_copy
-from tongluo.topics import DETECTIONS, QUARANTINE, READINGS
+from tongluo.topics import DETECTIONS, QUARANTINE, READINGS, STATUS
 
 GROUP: Final = "record"
 
@@ -29,10 +31,10 @@ GROUP: Final = "record"
 _LET_LATE_ONES_IN: Final = text("SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0")
 
 
-def readings(log: Log, engine: AsyncEngine, layout: Layout) -> StoreConsumer:
-    return StoreConsumer(
-        log, engine, GROUP, READINGS, Recorder(engine, layout).keep, batch_size=200, gather_s=0.05
-    )
+def readings(log: Log, engine: AsyncEngine, layout: Layout, *, event_time: bool = False) -> StoreConsumer:
+    """`event_time`: stations count as heard at their readings' own times (replay mode)."""
+    keep = Recorder(engine, layout, event_time=event_time).keep
+    return StoreConsumer(log, engine, GROUP, READINGS, keep, batch_size=200, gather_s=0.05)
 
 
 def detections(log: Log, engine: AsyncEngine) -> StoreConsumer:
@@ -44,6 +46,10 @@ def quarantine(log: Log, engine: AsyncEngine) -> StoreConsumer:
     return StoreConsumer(log, engine, GROUP, QUARANTINE, keep_refusals, batch_size=20)
 
 
+def gateways(log: Log, engine: AsyncEngine) -> StoreConsumer:
+    return StoreConsumer(log, engine, GROUP, STATUS, keep_statuses, batch_size=500)
+
+
 @dataclass(frozen=True)
 class Recorder:
     """Writes readings, and on plain PostgreSQL sees to it that their months are there."""
@@ -51,6 +57,7 @@ class Recorder:
     engine: AsyncEngine
     layout: Layout
     write: Write = by_copy
+    event_time: bool = False
 
     async def keep(self, connection: AsyncConnection, entries: Sequence[Stored]) -> None:
         """The effect of a batch, in the caller's transaction."""
@@ -65,7 +72,9 @@ class Recorder:
                 await partitions.ensure(connection, self.engine, (reading.time for reading in found))
             case Layout.HYPERTABLE:
                 await connection.execute(_LET_LATE_ONES_IN)
-        await self.write(connection, found, wall_now())
+        now = wall_now()
+        await self.write(connection, found, now)
+        await heard.note(connection, found, None if self.event_time else now)
         await ring(connection, bells.READINGS)
 
 
@@ -85,3 +94,14 @@ async def keep_refusals(connection: AsyncConnection, entries: Sequence[Stored]) 
             await quarantining.keep(connection, wire.REFUSAL.decode(entry.value))
         except WireError as error:
             await quarantining.set_aside(connection, QUARANTINE, entry, error)
+
+
+async def keep_statuses(connection: AsyncConnection, entries: Sequence[Stored]) -> None:
+    found: list[GatewayStatus] = []
+    for entry in entries:
+        try:
+            found.append(wire.STATUS.decode(entry.value))
+        except WireError as error:
+            await quarantining.set_aside(connection, STATUS, entry, error)
+    await gateway_states.keep(connection, found)
+    await ring(connection, bells.EVENTS)

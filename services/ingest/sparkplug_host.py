@@ -36,9 +36,11 @@ class Births:
         self._nodes: dict[Node, sparkplug.EdgeNode] = {}
         self._asked: dict[Node, datetime] = {}
 
-    def read(self, messages: Sequence[Message], places: Places) -> tuple[list[Told], list[sparkplug.Address]]:
+    def read(
+        self, messages: Sequence[Message], places: Places
+    ) -> tuple[list[Told | Message], list[sparkplug.Address]]:
         """What the messages hold, and whom to ask for a rebirth."""
-        told: list[Told] = []
+        told: list[Told | Message] = []
         wanted: dict[Node, sparkplug.Address] = {}
         for message in messages:
             who = sparkplug.address(message.topic)
@@ -59,6 +61,8 @@ class Births:
             if outcome.rebirth and self._may_ask(node, message.received):
                 wanted[node] = who
             told.append(Told(message, gateway, outcome.found))
+            if who.kind == "NBIRTH" or (who.kind == "NDEATH" and outcome.node is None):
+                told.append(_status(message, gateway, online=who.kind == "NBIRTH"))
         return told, list(wanted.values())
 
     def _may_ask(self, node: Node, now: datetime) -> bool:
@@ -105,6 +109,12 @@ class SparkplugHost:
 def _state(online: bool, since: datetime) -> bytes:
     """The same time in birth and will, by which an edge node knows which will belongs to which birth."""
     return msgspec.json.encode({"online": online, "timestamp": milliseconds(since)})
+
+
+def _status(message: Message, gateway: str, *, online: bool) -> Message:
+    """A birth or death as other gateways say it."""
+    payload = msgspec.json.encode({"online": online})
+    return Message(f"tongluo/v1/{gateway}/status", payload, message.received)
 
 
 def _unknown(who: sparkplug.Address, payload: bytes) -> Refused:

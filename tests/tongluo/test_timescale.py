@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from services.housekeeping import keeping
 from services.ingest.recorder import Recorder
 from tests import timescale
 from tests.conftest import TOKEN
-from tongluo import testing, wire
+from tongluo import completeness, testing, wire
 from tongluo.clock import EventClock, wall_now
 from tongluo.errors import MissingPartError
 from tongluo.log.port import Stored
@@ -28,6 +29,7 @@ from tongluo.postgres import Listener
 from tongluo.quality import Flag
 from tongluo.reading import Reading
 from tongluo.readings import gathered
+from tongluo.store import completeness as counting
 from tongluo.store import series, upkeep
 from tongluo.store.engine import sqlalchemy_url
 from tongluo.store.layout import Layout, layout_of
@@ -306,3 +308,16 @@ async def test_the_series_says_who_answered(store: AsyncEngine) -> None:
         assert await asked("6h", 30) == ("reading_1h", 48 * 30.0)
         assert await asked("1d", 30) == ("reading_1d", 48 * 30.0)
         assert await asked("1h", 1) == ("reading", 48.0)
+
+
+async def test_a_day_is_counted_in_a_compressed_chunk(store: AsyncEngine) -> None:
+    [day] = completeness.days(START.date(), START.date(), ZoneInfo("UTC"))
+    await record(store, [reading(START + timedelta(minutes=5 * n)) for n in range(1, 289) if n % 10])
+    assert await upkeep.compress(store, NOW) > 0
+    station = testing.county().stations["R-1"]
+    wanted = completeness.expected(day, 300, START - timedelta(days=1), NOW)
+    async with store.connect() as connection:
+        tallies = await counting.tallies(connection, [station], {"R-1": wanted}, day, live=False)
+        assert await counting.numbers(connection, [station], day) == {}
+    line = completeness.line("rain", wanted, tallies["R-1", "rain"])
+    assert (line.expected, line.received, line.missing) == (288, 260, 28)

@@ -18,11 +18,14 @@ from tongluo.topics import Topic
 
 logger = logging.getLogger(__name__)
 
-# The same bytes for the same reason are one row that counts, so that a broken gateway cannot fill the page.
+# The same bytes for the same reason are one row that counts, so that a broken gateway cannot fill the page. What comes
+# back from being read again (sent) has come no further time; it is kept once more, with the reason of now.
 _KEEP: Final = text(
     "INSERT INTO quarantine AS q (id, gateway, topic, code, reason, payload, times, received, last_seen) "
     "VALUES (:id, :gateway, :topic, :code, :reason, :payload, 1, :received, :received) "
-    "ON CONFLICT (id) DO UPDATE SET times = q.times + 1, reason = excluded.reason, "
+    "ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, "
+    "  times = q.times + (q.state <> 'sent')::int, "
+    "  state = CASE q.state WHEN 'sent' THEN 'kept' ELSE q.state END, "
     "  last_seen = greatest(q.last_seen, excluded.last_seen)"
 ).bindparams(bindparam("reason", type_=JSONB))
 

@@ -110,7 +110,82 @@ quarantine = Table(
     Column("times", BigInteger, nullable=False),
     _time("received"),
     _time("last_seen"),
+    # kept; requeued: to be read again; sent: on its way to where it is accepted or refused once more.
+    Column("state", Text, nullable=False, server_default="kept"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _time("requeued", nullable=True),
+    Column("requeued_by", Text),
     Index("quarantine_last_seen_idx", "last_seen"),
+    Index("quarantine_requeued_idx", "requeued", "id", postgresql_where="state <> 'kept'"),
+)
+
+# What gateways say of themselves (tongluo/gateway.py).
+gateway_status = Table(
+    "gateway_status",
+    metadata,
+    Column("gateway", Text, primary_key=True),
+    Column("online", Boolean, nullable=False),
+    _time("since"),
+    _time("heard"),
+    Column("battery", Double),
+    _time("said", nullable=True),
+    _time("went", nullable=True),
+)
+
+# Since when a station is known to be registered.
+station_since = Table(
+    "station_since", metadata, Column("station", Text, primary_key=True), _time("registered")
+)
+
+# When stations were heard, first and last, and the event time of their oldest reading; pauses, until they are judged.
+station_heard = Table(
+    "station_heard",
+    metadata,
+    Column("station", Text, primary_key=True),
+    _time("first"),
+    _time("last"),
+    _time("first_time"),
+)
+heard_gap = Table(
+    "heard_gap",
+    metadata,
+    Column("station", Text, primary_key=True),
+    _time("began", primary_key=True),
+    _time("ended"),
+)
+
+# Silence as events, those of now, and how far it has been judged.
+station_event = Table(
+    "station_event",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("seq", BigInteger, Identity(), nullable=False, unique=True),
+    Column("station", Text, nullable=False),
+    Column("gateway", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    _time("time"),
+    _time("last", nullable=True),
+    Column("cause", Text),
+    Column("words", JSONB, nullable=False),
+    _time("recorded"),
+    # When the event log had it.
+    _time("told", nullable=True),
+    Index("station_event_station_time_idx", "station", "time"),
+    Index("station_event_untold_idx", "seq", postgresql_where="told IS NULL"),
+)
+station_silence = Table(
+    "station_silence",
+    metadata,
+    Column("station", Text, primary_key=True),
+    Column("event", Text, ForeignKey("station_event.id"), nullable=False),
+)
+silence_watch = Table(
+    "silence_watch",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _time("judged"),
+    _time("watched", nullable=True),
 )
 
 alert = Table(

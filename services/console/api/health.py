@@ -35,5 +35,5 @@ async def readyz(health: Asked, response: Response) -> dict[str, Any]:
 @router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(health: Asked) -> PlainTextResponse:
     """Roles and consumer lag in Prometheus' text format."""
-    text = exposition(health.readiness(), await health.lags())
+    text = exposition(health.readiness(), await health.lags(), await health.stations())
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

@@ -20,7 +20,7 @@ _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 async def stream(
     room: InRoom, account: Entered, last_event_id: Annotated[str | None, Header()] = None
 ) -> StreamingResponse:
-    """Events: hello, heartbeat (every 5 s), readings, alert, delivery, reset (fetch everything anew)."""
+    """Events: hello, heartbeat (every 5 s), readings, alert, delivery, liveness (ask for it), reset (fetch all anew)."""
     return StreamingResponse(_events(room, last_event_id), media_type="text/event-stream", headers=_HEADERS)
 
 

@@ -1,8 +1,8 @@
 /** The console's HTTP API: one function per call, one error type, one place that notices a lost session. */
 
 import type {
-  Alert, AlertDetail, AlertPage, Bucket, County, NewSubscription, Quarantined, Rule, Series, Session, Site, Station,
-  Subscription,
+  Alert, AlertDetail, AlertPage, Bucket, CompletenessReport, County, DayDetail, Liveness, NewSubscription, Quarantined,
+  QuarantinedDetail, QuarantineSummary, Rule, Series, Session, Site, Station, Subscription,
 } from './types'
 
 export const STREAM_URL = '/api/v1/stream'
@@ -74,6 +74,20 @@ export interface SeriesQuery {
   bucket: Bucket | null
 }
 
+export type QuarantineQuery = Partial<Record<'search' | 'code' | 'gateway' | 'from' | 'to', string | null>>
+
+export interface CompletenessQuery {
+  from: string
+  to: string
+  township: string | null
+}
+
+/** Where a browser gets a file from; the session's cookie goes along. */
+export const files = {
+  completeness: (asked: CompletenessQuery) => `/api/v1/completeness/export.csv?${query({ ...asked })}`,
+  quarantined: (entry: string) => `/api/v1/quarantine/${id(entry)}/payload`,
+}
+
 export const api = {
   session: () => call<Session>('GET', 'session'),
   signIn: (account: string, password: string) => call<Session>('POST', 'session', { account, password }),
@@ -96,7 +110,18 @@ export const api = {
   unsubscribe: (subscription: string) => call<void>('DELETE', `subscriptions/${id(subscription)}`),
   testSubscription: (subscription: string) => call<void>('POST', `subscriptions/${id(subscription)}/test`),
 
-  quarantine: () => call<{ items: Quarantined[] }>('GET', 'quarantine?limit=100'),
+  liveness: () => call<Liveness>('GET', 'liveness'),
+  completeness: (asked: CompletenessQuery) => call<CompletenessReport>('GET', `completeness?${query({ ...asked })}`),
+  stationDay: (station: string, day: string) => call<DayDetail>('GET', `completeness/${id(station)}/${id(day)}`),
+
+  quarantine: (sought: QuarantineQuery, cursor: string | null = null) =>
+    call<{ items: Quarantined[]; next: string | null }>('GET', `quarantine?${query({ ...sought, limit: 50, cursor })}`),
+  quarantineSummary: (sought: QuarantineQuery = {}) =>
+    call<QuarantineSummary>('GET', `quarantine/summary?${query({ ...sought })}`),
+  quarantined: (entry: string) => call<QuarantinedDetail>('GET', `quarantine/${id(entry)}`),
+  requeue: (entry: string) => call<{ requeued: number }>('POST', `quarantine/${id(entry)}/requeue`),
+  requeueAll: (which: { code?: string; gateway?: string; search?: string }) =>
+    call<{ requeued: number }>('POST', 'quarantine/requeue', which),
 }
 
 /** Every open alert, page after page: the map and the header must not miss one. */

@@ -182,7 +182,8 @@ export interface Subscription extends NewSubscription {
   deliveries: { delivered: number; pending: number; failed: number }
 }
 
-export interface Quarantined {
+/** One entry of the quarantine; `sent` is on its way to be read again, `requeued` waits for that. */
+interface QuarantineEntry {
   id: string
   received: string
   last_seen: string
@@ -192,7 +193,125 @@ export interface Quarantined {
   code: string
   reason: Text
   size: number
+  state: 'kept' | 'requeued' | 'sent'
+  attempts: number
+  requeued: string | null
+  requeued_by: string | null
+}
+
+export interface Quarantined extends QuarantineEntry {
   head: string
+}
+
+export interface QuarantinedDetail extends QuarantineEntry {
+  text: string
+  hex: string
+  shown: number
+  why_not: Text | null
+}
+
+export interface QuarantineSummary {
+  codes: { code: string; entries: number; times: number; last_seen: string; requeueable: boolean }[]
+  entries: number
+  bytes: number
+  waiting: number
+  keep_days: number
+  most_bytes: number
+}
+
+export type Cause =
+  | 'gateway_offline' | 'gateway_power' | 'gateway_silent' | 'county_silent'
+  | 'station_power' | 'station_silent' | 'unclear'
+
+/** Silent stations with one cause: all of a gateway, or one. */
+export interface Silence {
+  gateway: string
+  cause: Cause
+  whole_gateway: boolean
+  words: Text
+  since: string
+  last: string | null
+  stations: { id: string; name: string; since: string; last: string | null }[]
+}
+
+export interface GatewayLife {
+  id: string
+  name: string
+  /** null: it never said anything of itself. */
+  online: boolean | null
+  since: string | null
+  heard: string | null
+  battery: number | null
+  stations: number
+  silent: number
+  last_heard: string | null
+}
+
+export interface Liveness {
+  now: string
+  silent_after: number
+  stations: number
+  silent: number
+  never_heard: string[]
+  silences: Silence[]
+  gateways: GatewayLife[]
+}
+
+/** What was expected, came and is missing; `expected` null: no interval is registered for it. */
+export interface Completeness {
+  expected: number | null
+  received: number
+  late: number
+  flagged: number
+  flags: Record<string, number>
+  missing: number
+  rate: number | null
+}
+
+export interface Numbers {
+  missing: number
+  resets: number
+  counted_by: 'station' | 'gateway'
+}
+
+export interface StationDay extends Completeness {
+  date: string
+  metrics: Record<string, Completeness>
+  numbers: Numbers | null
+}
+
+export interface CompleteStation extends Completeness {
+  id: string
+  name: string
+  gateway: string
+  interval_s: number
+  days: StationDay[]
+}
+
+export interface CompletenessReport {
+  timezone: string
+  from: string
+  to: string
+  flags: string[]
+  days: (Completeness & { date: string })[]
+  stations: CompleteStation[]
+}
+
+export interface DayDetail extends Omit<StationDay, 'metrics'> {
+  station: string
+  interval_s: number
+  begin: string
+  end: string
+  expected_from: string
+  expected_to: string
+  truncated: boolean
+  metrics: Record<
+    string,
+    Completeness & {
+      readings: { time: string; recorded: string; flags: string[]; late: boolean; seq: number | null }[]
+      gaps: { from: string; to: string }[]
+    }
+  >
 }
 
 /** The events of `GET stream`, by name. */
@@ -202,5 +321,7 @@ export interface StreamEvents {
   readings: { items: (Point & { station: string; metric: string; quality: string })[] }
   alert: Alert
   delivery: Delivery & { alert: string }
+  /** Who is silent has changed, or what a gateway says of itself. */
+  liveness: Record<string, never>
   reset: Record<string, never>
 }

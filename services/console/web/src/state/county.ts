@@ -5,6 +5,7 @@ import { api } from '../api'
 import type { County, Rule } from '../types'
 import { useAlertBook } from './alertBook'
 import { useAlertDetail } from './alertDetail'
+import { useLivenessBook } from './livenessBook'
 import { usePlace } from './place'
 import { useServerClock } from './serverClock'
 import { useStationBook } from './stationBook'
@@ -20,6 +21,7 @@ export function useCountyState() {
   const place = usePlace()
   const alerts = useAlertBook()
   const stations = useStationBook()
+  const liveness = useLivenessBook()
   const selectedAlert = computed(() => (place.value.view === 'alerts' ? place.value.id : null))
   const selectedStation = computed(() => (place.value.view === 'stations' ? place.value.id : null))
   const detail = useAlertDetail(selectedAlert)
@@ -43,6 +45,7 @@ export function useCountyState() {
       detail.hearAlert(alert.id)
     },
     delivery: detail.hearDelivery,
+    liveness: liveness.hear,
     reset: refetch,
     recovered: refetch,
     // A refused stream may mean that the session ended: asking says so, and a 401 leads to the login page.
@@ -58,7 +61,7 @@ export function useCountyState() {
       clock.mode.value = found.mode
       clock.set(found.now)
       county.value = found
-      await Promise.all([alerts.load(), stations.load(), api.rules().then((r) => (rules.value = r))])
+      await Promise.all([alerts.load(), stations.load(), liveness.load(), api.rules().then((r) => (rules.value = r))])
       detail.refresh()
       failing.value = false
     } catch {
@@ -68,7 +71,9 @@ export function useCountyState() {
   }
   refetch()
 
-  return { county, rules, failing, place, alerts, stations, selectedAlert, selectedStation, detail, stream, clock }
+  return {
+    county, rules, failing, place, alerts, stations, liveness, selectedAlert, selectedStation, detail, stream, clock,
+  }
 }
 
 export type CountyState = ReturnType<typeof useCountyState>

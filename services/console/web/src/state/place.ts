@@ -1,8 +1,8 @@
-/** Where the reader is, carried by the URL: `#/alerts/ID`, `#/stations/ID`, `#/subscriptions`, `#/registry/TAB`, `#/quarantine`. */
+/** Where the reader is, carried by the URL: `#/alerts/ID`, `#/stations/ID`, `#/registry/TAB`, `#/completeness/ID`, … */
 
 import { onScopeDispose, shallowRef } from 'vue'
 
-export const VIEWS = ['alerts', 'stations', 'subscriptions', 'registry', 'quarantine'] as const
+export const VIEWS = ['alerts', 'stations', 'completeness', 'subscriptions', 'registry', 'quarantine'] as const
 export type View = (typeof VIEWS)[number]
 
 export interface Place {

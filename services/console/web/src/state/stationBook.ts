@@ -4,17 +4,9 @@ import { computed, reactive, shallowRef, ref } from 'vue'
 import { api } from '../api'
 import type { Latest, Site, Station, StreamEvents } from '../types'
 
-/** A station that missed this many reports in a row is called silent. */
-const MISSED_REPORTS = 3
-
 export function newestReading(station: Station): number | null {
   const times = Object.values(station.latest).map((latest) => Date.parse(latest.time))
   return times.length ? Math.max(...times) : null
-}
-
-export function isSilent(station: Station, now: number): boolean {
-  const newest = newestReading(station)
-  return newest === null || now - newest > MISSED_REPORTS * station.interval_s * 1000
 }
 
 export function useStationBook() {

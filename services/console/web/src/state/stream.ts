@@ -12,7 +12,7 @@ export type StreamHandlers = { [Name in keyof StreamEvents]: (event: StreamEvent
   broken: () => void
 }
 
-const EVENTS: (keyof StreamEvents)[] = ['hello', 'heartbeat', 'readings', 'alert', 'delivery', 'reset']
+const EVENTS: (keyof StreamEvents)[] = ['hello', 'heartbeat', 'readings', 'alert', 'delivery', 'liveness', 'reset']
 const REOPEN_MS = 3_000
 
 export function useStream(handlers: StreamHandlers) {
