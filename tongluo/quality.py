@@ -56,6 +56,11 @@ def quality(flags: int) -> Quality:
     return Quality.SUSPECT if flags & SUSPECT_FLAGS else Quality.GOOD
 
 
+def names(flags: int) -> list[str]:
+    """The flags as the API and the page call them."""
+    return [str(flag.name).lower() for flag in Flag if flags & flag]
+
+
 Positive = Annotated[float, msgspec.Meta(gt=0.0)]
 
 

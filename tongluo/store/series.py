@@ -90,7 +90,7 @@ def ceiling(time: datetime, width: timedelta) -> datetime:
 
 
 _RAW: Final = text(
-    "SELECT time, value, quality FROM reading WHERE station = :station AND metric = :metric "
+    "SELECT time, value, quality, flags FROM reading WHERE station = :station AND metric = :metric "
     "AND time > :begin AND time <= :end ORDER BY time LIMIT :most"
 )
 

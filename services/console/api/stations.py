@@ -12,6 +12,7 @@ from sqlalchemy import text
 from services.console import words
 from services.console.problems import Problem
 from services.console.room import Entered, InRoom, Room
+from tongluo import quality
 from tongluo.reading import METRICS
 from tongluo.store import series as store
 from tongluo.store.series import Source, Span
@@ -77,7 +78,12 @@ async def stations(room: InRoom, account: Entered) -> list[dict[str, Any]]:
         rows = (await connection.execute(text("SELECT * FROM latest"))).mappings()
         latest: dict[str, dict[str, Any]] = {}
         for row in rows:
-            newest = {"time": iso(row["time"]), "value": row["value"], "quality": row["quality"]}
+            newest = {
+                "time": iso(row["time"]),
+                "value": row["value"],
+                "quality": row["quality"],
+                "flags": quality.names(row["flags"]),
+            }
             latest.setdefault(row["station"], {})[row["metric"]] = newest
     return [
         {**msgspec.to_builtins(station), "latest": latest.get(station.id, {})}
@@ -135,7 +141,9 @@ async def _raw(room: Room, span: Span) -> Answer:
         raise Problem(
             422, f"more than {MOST_POINTS} readings; ask for a shorter span, or for buckets (bucket=1h)"
         )
-    return Source.READINGS, [{**row, "time": iso(row["time"])} for row in rows]
+    return Source.READINGS, [
+        {**row, "time": iso(row["time"]), "flags": quality.names(row["flags"])} for row in rows
+    ]
 
 
 async def _bucketed(room: Room, span: Span, bucket: Bucket) -> Answer:

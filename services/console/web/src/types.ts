@@ -77,6 +77,8 @@ export interface Point {
   value: number
   /** Absent on a bucketed point. */
   quality?: string
+  /** Which tests of quality control it failed. */
+  flags?: string[]
 }
 
 export interface Series {

@@ -18,6 +18,7 @@ export interface ChartWords {
   perBucket: string
   cumulative: string
   quality: (quality: string) => string
+  flag: (flag: string) => string
 }
 
 export function runningTotal(points: Point[]): number[] {
@@ -96,6 +97,7 @@ function tooltip(shown: Shown, words: ChartWords) {
       lines.push(`${words.metric} ${+point.value.toFixed(2)} ${shown.unit}`)
       if (shown.aggregate === 'sum') lines.push(`${words.cumulative} ${(totals[at] ?? 0).toFixed(1)} ${shown.unit}`)
       if (point.quality && point.quality !== 'good') lines.push(words.quality(point.quality))
+      if (point.flags?.length) lines.push(point.flags.map(words.flag).join(' · '))
       return lines.join('<br>')
     },
   }
