@@ -16,6 +16,7 @@ import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -44,6 +45,16 @@ class Outcome(msgspec.Struct, frozen=True):
     behind_s: float
 
 
+class Loadable(Protocol):
+    """Where a load goes: a broker, and the root of its topics."""
+
+    @property
+    def broker(self) -> tuple[str, int]: ...
+
+    @property
+    def root(self) -> str: ...
+
+
 class Calendar:
     """Hands out stretches of event time, each after the one before, so that every run is news to every system."""
 
@@ -51,7 +62,7 @@ class Calendar:
         self._stations = stations
         self._next = wall_now().replace(microsecond=0) - timedelta(days=40)
 
-    def plan(self, system: System, readings: int, per_message: int, rate: float = 0.0) -> Plan:
+    def plan(self, system: Loadable, readings: int, per_message: int, rate: float = 0.0) -> Plan:
         host, port = system.broker
         steps = max(1, round(readings / self._stations))
         plan = Plan(host, port, self._stations, steps, self._next, per_message, root=system.root, rate=rate)
