@@ -31,9 +31,11 @@ from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
 from services.housekeeping import keeping, trimming
 from services.ingest import recorder
+from services.ingest.follow import Follow
 from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
 from services.ingest.service import Ingest, Intake
+from services.ingest.sharing import Members, Sharing
 from services.lag import lags
 from services.notify.desk import Desk
 from services.notify.outbox import Outbox
@@ -232,8 +234,16 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
     if parts.field.own is not None:
         supervisor.add("broker", parts.field.own.keep)
     if Role.INGEST in roles:
-        ingest = Ingest(parts.field.broker, log, _intake(parts))
+        share = parts.settings.mqtt_share
+        ingest = Ingest(parts.field.broker, log, _intake(parts), share)
+        follow = Follow(log, parts.clock, parts.settings.mqtt_client, ingest.hear)
+        ingest.first(follow.recall)
         supervisor.add("ingest", ingest.run)
+        if share is not None:
+            working = supervisor.pulses["ingest"]
+            sharing = Sharing(parts.field.broker, share, Members(engine, share), ingest, working)
+            supervisor.add("share of the field", sharing.run)
+            supervisor.add("follow the others", follow.run)
     if Role.RECORD in roles:
         supervisor.add("record readings", recorder.readings(log, parts.relaxed, parts.layout).run)
         supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)

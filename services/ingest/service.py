@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -16,7 +16,7 @@ from tongluo.clock import Clock
 from tongluo.hazards import Words
 from tongluo.log.port import Entry, Log
 from tongluo.reading import Refusal
-from tongluo.readings import moment
+from tongluo.readings import Readings, moment
 from tongluo.region import County
 from tongluo.supervise import Pulse
 from tongluo.topics import QUARANTINE
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 FILTERS: Final = ("tongluo/v1/+/+",)
 BATCH_MESSAGES: Final = 500
 
+Before = Callable[[], Awaitable[None]]
 Found = pipeline.Accepted | pipeline.Detected | Refusal
 
 
@@ -68,6 +69,11 @@ class Intake:
         """Remember what is in the log: a message that fails there is judged anew when it comes again."""
         self._inspector.learn(inspected)
 
+    def recall(self, readings: Readings) -> None:
+        """Remember what somebody else has put into the log, or we before a restart."""
+        self._newest_places()
+        self._inspector.recall(readings)
+
     def _newest_places(self) -> Places:
         county = self._county()
         if county is not self._places.county:
@@ -107,19 +113,36 @@ class Intake:
             return [pipeline.refusal(message, "", "unforeseen", reason, message.payload)]
 
 
+def filters(share: str | None) -> tuple[str, ...]:
+    """What ingest subscribes to: all of the field, or its share of it in a group of that name."""
+    return FILTERS if share is None else tuple(f"$share/{share}/{one}" for one in FILTERS)
+
+
 class Ingest:
     """Reads the field until cancelled."""
 
-    def __init__(self, broker: Broker, log: Log, intake: Intake) -> None:
+    def __init__(self, broker: Broker, log: Log, intake: Intake, share: str | None = None) -> None:
         self._broker = broker
+        self._filters = filters(share)
+        # One batch after the other, whoever brings it: what the first has taught is known to the next.
+        self._turn = asyncio.Lock()
         self._log = log
         self._intake = intake
         self._held = 0
         self._taken = 0
+        # What is to be done before the first message is taken.
+        self._before: Before | None = None
+
+    def first(self, before: Before) -> None:
+        """Have `before` done once, before we subscribe."""
+        self._before = before
 
     async def run(self, pulse: Pulse) -> None:
         """Raises OSError when the broker is away; the supervisor starts us again and the broker redelivers."""
-        async with subscribe(self._broker, FILTERS) as field:
+        if self._before is not None:
+            await self._before()
+            self._before = None
+        async with subscribe(self._broker, self._filters) as field:
             pulse.beat("subscribed")
             while True:
                 messages = await field.batch(BATCH_MESSAGES)
@@ -135,9 +158,15 @@ class Ingest:
 
     async def take(self, messages: Sequence[Message]) -> None:
         """Return when everything the messages hold is durable in the log."""
-        entries, inspected = self._intake.entries(messages)
-        await self._log.append(entries)
-        self._intake.learn(inspected)
+        async with self._turn:
+            entries, inspected = self._intake.entries(messages)
+            await self._log.append(entries)
+            self._intake.learn(inspected)
+
+    async def hear(self, readings: Readings) -> None:
+        """Remember what somebody else has put into the log."""
+        async with self._turn:
+            self._intake.recall(readings)
 
     async def quiet(self, pulse: Pulse, for_s: float) -> None:
         """Wait until we are subscribed, hold nothing, and nothing has come for `for_s` seconds."""
