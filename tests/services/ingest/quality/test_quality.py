@@ -128,6 +128,16 @@ def test_what_the_log_holds_teaches_as_much_as_what_was_inspected(
     assert inspected(one, after) == inspected(other, after)
 
 
+def test_a_value_found_stuck_before_what_is_recalled_stays_stuck() -> None:
+    number, metric = 2, "water_level"
+    assert HERE.series[number].metric == metric
+    for flag in (Flag.STUCK, Flag(0)):
+        inspector = Inspector(HERE, LATE_AFTER)
+        inspector.recall(Readings((HERE.series[number],), [0], [START_US], [3.0], [int(flag)]))
+        assert inspected(inspector, batch([(number, 5.0, 3.0)])) == [flag]
+        assert inspected(inspector, batch([(number, 10.0, 3.1)])) == [Flag(0)]
+
+
 def test_a_spike_is_doubted_and_what_follows_is_not() -> None:
     assert flags([(4, 0, 10.0), (4, 5, 900.0), (4, 10, 11.0)]) == [Flag(0), Flag.SPIKE, Flag(0)]
 
