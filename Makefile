@@ -4,7 +4,7 @@ BIN := .venv/bin
 PAGE := services/console/web
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev web timescale demo doctor stack stack-stop check test screenshot bench bench-latency bench-throughput bench-replicas bench-handover bench-store bench-gateways clean
+.PHONY: help install install-dev web timescale demo doctor stack stack-stop check test screenshot bench bench-latency bench-throughput bench-replicas bench-handover bench-store bench-ingest bench-gateways clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -46,7 +46,7 @@ test: install-dev web timescale  ## Every test, against real servers (starts the
 screenshot: install-dev web  ## The picture of the README, taken by the browser test
 	SCREENSHOT=docs/images/duty-room.png $(BIN)/pytest -q tests/browser -k without_a_reload
 
-bench: bench-latency bench-throughput bench-replicas bench-handover bench-store bench-gateways  ## Every benchmark
+bench: bench-latency bench-throughput bench-replicas bench-handover bench-store bench-ingest bench-gateways  ## Every benchmark
 
 bench-latency: install-dev web  ## From MQTT publish to webhook receipt
 	$(BIN)/python -m benchmarks.latency
@@ -62,6 +62,10 @@ bench-handover: install-dev  ## How long a rules process's state takes to its su
 
 bench-store: install-dev timescale  ## Bytes per reading and a chart of 30 days, with TimescaleDB and without
 	$(BIN)/python -m benchmarks.store
+
+bench-ingest: install-dev  ## Mosquitto to Kafka through one ingest process, beside bridges that only pass on
+	@deploy/bootstrap bench
+	$(BIN)/python -m benchmarks.ingest
 
 bench-gateways: install-dev  ## Ten thousand gateways connected: memory, the storm after a restart, what the gate costs
 	$(BIN)/python -m benchmarks.gateways

@@ -1,42 +1,79 @@
-"""Readings put straight into Kafka: as a backlog that becomes visible all at once, or simply appended."""
+"""Readings put straight into the log, batched as ingest would, and counted there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import count, islice
 
 from aiokafka import AIOKafkaProducer
 
 from benchmarks.county import gateway_of, site_of, station_of
 from benchmarks.load import EVERY, rain
+from services.ingest.service import BATCH_MESSAGES
 from tongluo import wire
 from tongluo.clock import milliseconds
 from tongluo.log.kafka_address import KafkaAddress
-from tongluo.log.port import Entry
+from tongluo.log.port import Assigned, Batch, Entry, Log
 from tongluo.reading import Reading
 from tongluo.readings import gathered
 from tongluo.topics import READINGS
 
-# What ingest writes in one go is of this order.
-_RECORDS_PER_BATCH = 500
+_counts = count(1)
+_WITHIN_S = 120.0
+
+# What goes to one partition in one request.
+_RECORDS_PER_BATCH = 50
 
 
-def entry(number: int, first: datetime, step: int) -> Entry:
-    """The reading of one gauge, `step` intervals after `first`, as ingest would append it."""
+def reading(number: int, first: datetime, step: int) -> Reading:
+    """What one gauge says `step` intervals after `first`."""
     moment = first + step * EVERY
-    reading = Reading(
+    return Reading(
         station_of(number), "rain", moment, rain(number, step), site_of(number), gateway_of(number)
     )
-    return Entry(READINGS, reading.site, wire.READINGS.encode(gathered([reading])), moment)
 
 
 def entries(stations: int, steps: int, first: datetime) -> Iterator[Entry]:
     """`steps` readings of every gauge, in order of event time."""
-    return (entry(number, first, step) for step in range(steps) for number in range(1, stations + 1))
+    return batched(reading(number, first, step) for step in range(steps) for number in range(1, stations + 1))
+
+
+def batched(readings: Iterable[Reading]) -> Iterator[Entry]:
+    """As a busy ingest appends messages of one reading: five hundred at a time, and of these one entry a partition."""
+    left = iter(readings)
+    while several := list(islice(left, BATCH_MESSAGES)):
+        by_partition: dict[int, list[Reading]] = {}
+        for one in several:
+            by_partition.setdefault(READINGS.partition_of(one.site), []).append(one)
+        for part in by_partition.values():
+            newest = max(one.time for one in part)
+            yield Entry(READINGS, part[0].site, wire.READINGS.encode(gathered(part)), newest)
+
+
+async def readings_between(log: Log, begin: Mapping[int, int], end: Mapping[int, int]) -> int:
+    """How many readings the log's entries hold from `begin` (0 where nothing is said) up to `end`."""
+    found, place = 0, {partition: begin.get(partition, 0) for partition in end}
+    async with (
+        log.join(f"count-{os.getpid()}-{next(_counts)}", READINGS, commits=False) as consumer,
+        asyncio.timeout(_WITHIN_S),
+    ):
+        while place != end:
+            match await consumer.next(timeout_s=1.0):
+                case Assigned(partitions):
+                    for partition in partitions:
+                        consumer.seek(partition, place[partition])
+                case Batch() as batch:
+                    taken = [entry for entry in batch.entries if entry.offset < end[entry.partition]]
+                    found += sum(len(wire.READINGS.decode(entry.value)) for entry in taken)
+                    reached = batch.positions()
+                    place |= {partition: min(reached[partition], end[partition]) for partition in reached}
+    return found
 
 
 @asynccontextmanager
-async def hidden_backlog(address: KafkaAddress, backlog: Iterator[Entry]) -> AsyncIterator[None]:
+async def hidden_backlog(address: KafkaAddress, backlog: Iterable[Entry]) -> AsyncIterator[None]:
     """Write `backlog` in one transaction that is committed when the context ends: until then nobody sees it."""
     producer = AIOKafkaProducer(
         **address.clients(),
@@ -54,7 +91,7 @@ async def hidden_backlog(address: KafkaAddress, backlog: Iterator[Entry]) -> Asy
         await producer.stop()
 
 
-async def _write(producer: AIOKafkaProducer, address: KafkaAddress, backlog: Iterator[Entry]) -> None:
+async def _write(producer: AIOKafkaProducer, address: KafkaAddress, backlog: Iterable[Entry]) -> None:
     topic = address.named(READINGS.name)
     waiting: dict[int, list[Entry]] = {partition: [] for partition in range(READINGS.partitions)}
 

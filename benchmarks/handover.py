@@ -24,7 +24,7 @@ from time import monotonic
 
 import msgspec
 
-from benchmarks.backlog import entry
+from benchmarks.backlog import batched, reading
 from benchmarks.county import site_of, station_of
 from benchmarks.machine import closing_line, spread
 from benchmarks.stack import Place, fresh_place, real_servers
@@ -32,9 +32,9 @@ from benchmarks.successor import TakenOver
 from services.rules.catalogue import load
 from services.rules.rainstorm import RainstormJudge, SiteRain, StationRain
 from services.rules.service import GROUP, SNAPSHOT_EVERY, PartitionState
-from tongluo import wire
 from tongluo.log.kafka import open_kafka
 from tongluo.log.port import Assigned, Entry, Log, Snapshot
+from tongluo.reading import Reading
 from tongluo.topics import READINGS
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
@@ -70,7 +70,7 @@ def state(stations: list[int]) -> bytes:
 def _judged(judge: RainstormJudge, number: int) -> StationRain:
     site = judge.new_site()
     for step in range(STEPS):
-        if judge.judge(site, next(wire.READINGS.decode(entry(number, START, step).value).each())):
+        if judge.judge(site, reading(number, START, step)):
             raise AssertionError("a drizzle raises nothing")
     [memory] = site.stations.values()
     return memory
@@ -91,16 +91,16 @@ async def commit_states(log: Log, stations: int) -> None:
 def tail(stations: int) -> list[Entry]:
     """The most readings of every partition that may follow its snapshot."""
     left = dict.fromkeys(range(READINGS.partitions), SNAPSHOT_EVERY - 1)
-    found: list[Entry] = []
+    found: list[Reading] = []
     step = STEPS
     while any(left.values()):
         for number in range(1, stations + 1):
             partition = READINGS.partition_of(site_of(number))
             if left[partition]:
                 left[partition] -= 1
-                found.append(entry(number, START, step))
+                found.append(reading(number, START, step))
         step += 1
-    return found
+    return list(batched(found))
 
 
 @asynccontextmanager

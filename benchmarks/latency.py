@@ -20,7 +20,7 @@ import aiomqtt
 
 from benchmarks.county import write_county
 from benchmarks.machine import closing_line, spread
-from benchmarks.webhooks import Stopwatch, listening, p99, publish_alarming, subscribed
+from benchmarks.webhooks import ALARMING_MM, Stopwatch, listening, p99, publish_alarming, subscribed
 from services.embedded.broker import broker as mqtt_broker
 from services.embedded.gate import GateConfig
 from services.embedded.ports import free_port
@@ -30,7 +30,10 @@ DAY = "2026-07-{day:02d}T00:00:00+00:00"
 
 
 async def publish(port: int, watch: Stopwatch, alerts: int, rate: float, day: int) -> None:
-    await publish_alarming(("127.0.0.1", port), watch, range(1, alerts + 1), rate, DAY.format(day=day))
+    # Another amount each day: the very same value for a day is a gauge that is stuck, and not judged.
+    await publish_alarming(
+        ("127.0.0.1", port), watch, range(1, alerts + 1), rate, DAY.format(day=day), ALARMING_MM + day
+    )
 
 
 async def tongluo_run(program: Command, alerts: int, rate: float, day: int) -> list[float]:

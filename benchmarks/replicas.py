@@ -43,17 +43,16 @@ async def run(
         async with role_processes(home, roles, environment) as programs, open_kafka(place.kafka) as log:
             await members(place, processes)
             steps = max(1, round(readings / STATIONS))
-            async with hidden_backlog(place.kafka, entries(STATIONS, steps, START)):
+            backlog = list(entries(STATIONS, steps, START))
+            async with hidden_backlog(place.kafka, backlog):
                 pids = {name: pid_of(program) for name, program in programs.items()}
                 meter = Meter({**pids, "kafka": servers.pids["kafka"]})
                 began_s = time.monotonic()
-            judged = 0
-            while judged < steps * STATIONS:
+            while sum((await log.positions(GROUP, READINGS)).values()) < len(backlog):
                 if time.monotonic() - began_s > _WITHIN_S:
-                    raise SystemExit(f"only {judged} of {steps * STATIONS} readings judged")
+                    raise SystemExit(f"the backlog was not judged within {_WITHIN_S:.0f} s")
                 await asyncio.sleep(0.1)
-                judged = sum((await log.positions(GROUP, READINGS)).values())
-            return judged / (time.monotonic() - began_s), meter.read()
+            return steps * STATIONS / (time.monotonic() - began_s), meter.read()
 
 
 async def members(place: Place, expected: int) -> None:

@@ -27,7 +27,10 @@ from tongluo.supervise import Pulse
 
 
 class TakenOver(msgspec.Struct):
-    """Moments of `time.monotonic`, and what was read. `assigned_s` is Kafka's word, `told_s` the log's after fencing."""
+    """Moments of `time.monotonic`, and what was read. `assigned_s` is Kafka's word, `told_s` the log's after fencing.
+
+    `tail` is in readings.
+    """
 
     assigned_s: float = 0.0
     told_s: float = 0.0
@@ -55,10 +58,10 @@ class Watched(Rules):
         if isinstance(event, Assigned):
             noted.restored_s = time.monotonic()
             noted.partitions = len(self._partitions)
-            noted.tail = sum(p.committed - p.judged for p in self._partitions.values())
         behind = any(p.judged < p.committed for p in self._partitions.values())
         if noted.restored_s and not noted.ready_s and not behind:
             noted.ready_s = time.monotonic()
+            noted.tail = sum(p.since_snapshot for p in self._partitions.values())
             noted.memory_mib = psutil.Process().memory_info().rss // 2**20
             print(msgspec.json.encode(noted).decode(), flush=True)
 

@@ -86,9 +86,14 @@ async def subscribed(console: str, watch: Stopwatch) -> AsyncIterator[httpx.Asyn
 
 
 async def publish_alarming(
-    broker: tuple[str, int], watch: Stopwatch, gauges: Sequence[int], rate: float, moment: str
+    broker: tuple[str, int],
+    watch: Stopwatch,
+    gauges: Sequence[int],
+    rate: float,
+    moment: str,
+    mm: float = ALARMING_MM,
 ) -> None:
-    """One reading of 60 mm for each of these gauges, evenly spaced by `rate` a second; 0 is all at once."""
+    """One reading of `mm` for each of these gauges, evenly spaced by `rate` a second; 0 is all at once."""
     host, port = broker
     async with aiomqtt.Client(host, port, max_queued_outgoing_messages=0) as client:
         client.pending_calls_threshold = 2 * len(gauges)
@@ -101,7 +106,7 @@ async def publish_alarming(
                     "station": station_of(gauge),
                     "metric": "rain",
                     "time": moment,
-                    "value": ALARMING_MM,
+                    "value": mm,
                 }
                 watch.sent[site_of(gauge)] = time.perf_counter()
                 group.create_task(client.publish(topic_of(gauge), json.dumps(reading), qos=1))

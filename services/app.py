@@ -35,6 +35,7 @@ from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
 from services.housekeeping import expiring, keeping, trimming
 from services.ingest import recorder
+from services.ingest.follow import Follow
 from services.ingest.guests import Guest
 from services.ingest.intake import Intake
 from services.ingest.keeper import Keeper
@@ -42,6 +43,7 @@ from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
 from services.ingest.requeue import Requeue
 from services.ingest.service import Ingest
+from services.ingest.sharing import Members, Sharing
 from services.ingest.sl651_listener import Sl651Listener
 from services.ingest.snapshots import Snapshots
 from services.ingest.sparkplug_host import SparkplugHost
@@ -411,10 +413,17 @@ def _add_ingest(supervisor: Supervisor, parts: Parts) -> Ingest:
     intake = _intake(parts)
     keeper = Keeper(parts.log, intake, snapshots)
     guests: list[Guest] = []
-    if settings.sparkplug_host != "off":
-        guests.append(SparkplugHost(settings.sparkplug_host, keeper, intake.places))
-    ingest = Ingest(broker, keeper, guests)
+    if settings.sparkplug is not None:
+        guests.append(SparkplugHost(settings.sparkplug, keeper, intake.places))
+    follow = Follow(parts.log, parts.clock, settings.mqtt_client, keeper.hear)
+    ingest = Ingest(broker, keeper, guests, share=settings.mqtt_share, before=follow.recall)
     supervisor.add("ingest", ingest.run)
+    if settings.mqtt_share is not None:
+        members = Members(parts.engine, settings.mqtt_share)
+        supervisor.add(
+            "share of the field", Sharing(broker, members, ingest, supervisor.pulses["ingest"]).run
+        )
+        supervisor.add("follow the others", follow.run)
     supervisor.add("requeue", Requeue(parts.engine, parts.log, parts.listener, keeper.keep).run)
     if settings.sl651_port is not None:
         listener = Sl651Listener(settings.sl651_host, settings.sl651_port, keeper.keep_telemetry)

@@ -231,7 +231,8 @@ class Settings(BaseModel):
     mqtt_tls_client_ca: Folder | None = None
     mqtt_tls_port: Annotated[Port | None, AfterValidator(_with_certificate)] = None
     mqtt_client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo-ingest"
-    sparkplug_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo"
+    mqtt_share: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    sparkplug_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     sl651_host: str = "127.0.0.1"
     sl651_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     snapshots: Folder | None = None
@@ -253,6 +254,12 @@ class Settings(BaseModel):
     timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Shanghai"
     admin_token: Annotated[str, Field(min_length=16)] | None = None
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "warning"
+
+    @property
+    def sparkplug(self) -> str | None:
+        """The Sparkplug host's id, where this process is it: one that shares the field must be told to be."""
+        unset = None if self.mqtt_share is not None else "tongluo"
+        return {None: unset, "off": None}.get(self.sparkplug_host, self.sparkplug_host)
 
     @property
     def snapshot_folder(self) -> Path:

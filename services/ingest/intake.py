@@ -17,7 +17,7 @@ from tongluo.detection import Snapshot
 from tongluo.hazards import Words
 from tongluo.log.port import Entry
 from tongluo.reading import Refusal
-from tongluo.readings import moment
+from tongluo.readings import Readings, moment
 from tongluo.region import County
 from tongluo.topics import DETECTIONS, QUARANTINE
 
@@ -102,6 +102,11 @@ class Intake:
         # Series are numbered anew when the registry changes; what came just before is then not remembered.
         if taken.places is self._places:
             self._inspector.learn(taken.inspected)
+
+    def recall(self, readings: Readings) -> None:
+        """Remember what stands in the log and did not go through here."""
+        self.places()
+        self._inspector.recall(readings)
 
 
 @dataclass

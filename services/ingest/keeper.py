@@ -8,6 +8,7 @@ from services.ingest.mqtt import Message
 from services.ingest.snapshots import Snapshots
 from tongluo.detection import Snapshot
 from tongluo.log.port import Log
+from tongluo.readings import Readings
 
 
 class Keeper:
@@ -17,17 +18,23 @@ class Keeper:
         self._log = log
         self._intake = intake
         self._snapshots = snapshots
-        # Snapshots are for one thread at a time.
-        self._writing = asyncio.Lock()
+        # One batch after the other, whoever brings it: what the first has taught is known to the next. Snapshots, too,
+        # are for one thread at a time.
+        self._turn = asyncio.Lock()
 
     async def keep(self, messages: Sequence[Message | Told]) -> None:
         """Return when everything the messages hold is durable. Raises OSError, or what the log raises."""
-        taken = self._intake.take(messages)
-        if taken.snapshots:
-            async with self._writing:
+        async with self._turn:
+            taken = self._intake.take(messages)
+            if taken.snapshots:
                 await asyncio.to_thread(self._keep_snapshots, taken.snapshots)
-        await self._log.append(taken.entries)
-        self._intake.learn(taken)
+            await self._log.append(taken.entries)
+            self._intake.learn(taken)
+
+    async def hear(self, readings: Readings) -> None:
+        """Remember what somebody else has put into the log, or we before a restart."""
+        async with self._turn:
+            self._intake.recall(readings)
 
     async def keep_telemetry(self, message: Message) -> None:
         """The same for a station that connects by itself: its address, in the topic, names its gateway."""

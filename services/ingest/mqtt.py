@@ -8,7 +8,7 @@ Maximum for QoS 1 and by pausing the socket for QoS 0.
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,8 @@ class Message(msgspec.Struct, frozen=True):
 
 class Broker(msgspec.Struct, frozen=True):
     """Where the broker is and who we are there. `ca` names the certificates to trust instead of the system's, `cert` and
-    `key` the client certificate we show."""
+    `key` the client certificate we show. `{client}` in `user` stands for the client id, for brokers that bind the two
+    together."""
 
     host: str
     port: int
@@ -69,6 +70,11 @@ class FieldConnection:
             protocol.raise_if_lost()
             protocol.arrived.clear()
             await protocol.arrived.wait()
+        return self.held(limit, most_bytes)
+
+    def held(self, limit: int, most_bytes: int = BATCH_BYTES) -> list[Message]:
+        """The same of what has come already, if anything."""
+        protocol = self._protocol
         taken: list[Message] = []
         size = 0
         while protocol.messages and len(taken) < limit and size < most_bytes:
@@ -90,6 +96,14 @@ class FieldConnection:
         """Say something ourselves, at QoS 0. Harmless after the connection is lost."""
         self._protocol.send(mqtt5.PublishPacket(topic, payload, retain=retain).write())
 
+    async def answered(self) -> None:
+        """Return when the broker has answered a ping: it has read all that was sent to it before."""
+        await self._protocol.ping()
+
+    def end_session(self) -> None:
+        """Have the broker forget the session, and what is still queued in it, when this connection closes."""
+        self._protocol.last_word = mqtt5.DisconnectPacket(session_expiry_interval=0).write()
+
 
 @asynccontextmanager
 async def subscribe(
@@ -99,6 +113,39 @@ async def subscribe(
 
     `will` is what the broker says for us should the connection end without a goodbye.
     """
+
+    async def opening(protocol: _Protocol) -> None:
+        await protocol.subscribe(filters, present=await protocol.connect(broker, will))
+
+    async with _connected(broker, opening) as protocol:
+        yield FieldConnection(protocol)
+
+
+@asynccontextmanager
+async def adopt(broker: Broker, filters: Sequence[str]) -> AsyncIterator[FieldConnection | None]:
+    """Take up the session of the client that `broker` names, for what is queued in it; nothing is added any more.
+
+    None if there is no such session. Whoever connects by that client's id ends this connection. Raises as `subscribe`.
+    """
+    present = False
+
+    async def opening(protocol: _Protocol) -> None:
+        nonlocal present
+        if present := await protocol.connect(broker):
+            protocol.unsubscribe(filters)
+
+    async with _connected(broker, opening) as protocol:
+        connection = FieldConnection(protocol)
+        if not present:
+            # Asking has made a session: it is not to outlive the question.
+            connection.end_session()
+        yield connection if present else None
+
+
+@asynccontextmanager
+async def _connected(
+    broker: Broker, opening: Callable[["_Protocol"], Awaitable[None]]
+) -> AsyncIterator["_Protocol"]:
     loop = asyncio.get_running_loop()
     # Made anew for every connection, so that a certificate that was renewed is taken up without a restart.
     trust = tls_context(broker.ca, broker.cert, broker.key) if broker.tls else None
@@ -107,10 +154,10 @@ async def subscribe(
     try:
         try:
             async with asyncio.timeout(10):
-                await protocol.open(broker, filters, will)
+                await opening(protocol)
         except TimeoutError as error:
             raise TimeoutError(f"the MQTT broker at {broker.host}:{broker.port} does not answer") from error
-        yield FieldConnection(protocol)
+        yield protocol
     finally:
         protocol.close()
 
@@ -146,6 +193,7 @@ class _Protocol(asyncio.Protocol):
     def __init__(self) -> None:
         self.messages: deque[Message] = deque()
         self.arrived = asyncio.Event()
+        self.last_word = mqtt5.DisconnectPacket().write()
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         # Each waits for a packet of the type that is its key.
@@ -154,15 +202,17 @@ class _Protocol(asyncio.Protocol):
         self._held_bytes = 0
         self._paused = False
         self._heard_s = 0.0
+        self._received = wall_now()
         self._pinger: asyncio.TimerHandle | None = None
 
     # -- what the connection asks for
 
-    async def open(self, broker: Broker, filters: Sequence[str], will: mqtt5.Will | None) -> None:
+    async def connect(self, broker: Broker, will: mqtt5.Will | None = None) -> bool:
+        """Whether the broker has kept a session for us."""
         connack = await self._ask(
             mqtt5.ConnectPacket(
                 broker.client_id,
-                username=broker.user,
+                username=broker.user.replace("{client}", broker.client_id) if broker.user else None,
                 password=broker.password.encode() if broker.password is not None else None,
                 clean_start=False,
                 will=will,
@@ -175,16 +225,26 @@ class _Protocol(asyncio.Protocol):
         )
         if connack.reason_code != mqtt5.ConnAckReasonCode.SUCCESS:
             raise ConnectionRefusedError(f"the MQTT broker refused us: {connack.reason_code.name}")
+        self._ping()
+        return connack.session_present
+
+    async def subscribe(self, filters: Sequence[str], *, present: bool) -> None:
         subscribe = mqtt5.SubscribePacket(
             1, [mqtt5.TopicFilter(f, max_qos=mqtt5.QoS.AT_LEAST_ONCE) for f in filters]
         ).write()
-        if connack.session_present:
+        if present:
             # The session holds the subscription already, and a broker with a full window of unacknowledged messages
             # may not answer before we acknowledge some: a refusal is noticed when it comes.
             self.send(subscribe)
         else:
             await self._ask(subscribe, mqtt5.SubAckPacket)
-        self._ping()
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        # The embedded broker does not confirm this for a shared subscription.
+        self.send(mqtt5.UnsubscribePacket(2, list(filters)).write())
+
+    async def ping(self) -> None:
+        await self._ask(mqtt5.PingReqPacket().write(), mqtt5.PingRespPacket)
 
     def send(self, data: bytes) -> None:
         if data and self._transport is not None and self._lost is None:
@@ -194,7 +254,7 @@ class _Protocol(asyncio.Protocol):
         if self._pinger is not None:
             self._pinger.cancel()
         if self._transport is not None:
-            self.send(mqtt5.DisconnectPacket().write())
+            self.send(self.last_word)
             self._transport.close()
 
     def raise_if_lost(self) -> None:
@@ -217,6 +277,7 @@ class _Protocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_s = asyncio.get_running_loop().time()
+        self._received = wall_now()
         self._buffer += data
         consumed = 0
         # The codec reads from a view, which must be released before the buffer may shrink.
@@ -248,7 +309,7 @@ class _Protocol(asyncio.Protocol):
         match packet:
             case mqtt5.PublishPacket():
                 self.messages.append(
-                    Message(packet.topic, packet.payload, wall_now(), packet.packet_id, packet.retain)
+                    Message(packet.topic, packet.payload, self._received, packet.packet_id, packet.retain)
                 )
                 self._held_bytes += len(packet.payload)
                 self.arrived.set()

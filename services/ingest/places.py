@@ -50,6 +50,7 @@ class Places:
                 station_of.append(number)
                 partitions.append(partition)
         self.partition: NDArray[np.int32] = np.array(partitions, np.int32)
+        self._numbers = {(one.station, one.metric): number for number, one in enumerate(self.series)}
         # The number of each series' station, in the order of the registry.
         self.station_of: NDArray[np.int64] = np.array(station_of, np.int64)
         self.native: dict[str, tuple[str, Vocabulary]] = {
@@ -68,6 +69,10 @@ class Places:
     def number(self, station: Station, metric: str) -> int:
         """The number of a registered series. Raises KeyError."""
         return self._gateways[station.gateway][station.id, metric].number
+
+    def number_of(self, series: Series) -> int:
+        """The number of a series as it was called when it was written; -1 if it is no longer registered."""
+        return self._numbers.get((series.station, series.metric), -1)
 
     def station(self, name: str, gateway: str) -> Station | None:
         """A station by its id, or by what the gateway's protocol calls it."""

@@ -1,7 +1,7 @@
 """The ingest role: messages in, readings and refusals to the log, and only then the acknowledgement."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from services.ingest.guests import Guest
@@ -12,22 +12,41 @@ from tongluo.supervise import Pulse
 FILTERS: Final = ("tongluo/v1/+/+",)
 BATCH_MESSAGES: Final = 500
 
+Before = Callable[[], Awaitable[None]]
+
 
 class Ingest:
-    """Reads the field until cancelled."""
+    """Reads the field until cancelled.
 
-    def __init__(self, broker: Broker, keeper: Keeper, guests: Sequence[Guest] = ()) -> None:
+    With `share` it takes its part of the field beside the others of a group of that name. `before` is done once, before
+    the first message is taken.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        keeper: Keeper,
+        guests: Sequence[Guest] = (),
+        *,
+        share: str | None = None,
+        before: Before | None = None,
+    ) -> None:
         self._broker = broker
         self._keeper = keeper
         self._guests = guests
+        own = FILTERS if share is None else tuple(f"$share/{share}/{one}" for one in FILTERS)
+        self.filters = (*own, *(one for guest in guests for one in guest.filters))
+        self._before = before
         self._held = 0
         self._taken = 0
 
     async def run(self, pulse: Pulse) -> None:
         """Raises OSError when the broker is away; the supervisor starts us again and the broker redelivers."""
-        filters = [*FILTERS, *(name for guest in self._guests for name in guest.filters)]
+        if self._before is not None:
+            await self._before()
+            self._before = None
         will = next((will for guest in self._guests if (will := guest.will()) is not None), None)
-        async with subscribe(self._broker, filters, will) as field:
+        async with subscribe(self._broker, self.filters, will) as field:
             for guest in self._guests:
                 guest.joined(field)
             pulse.beat("subscribed")
@@ -36,14 +55,15 @@ class Ingest:
                 self._held = len(messages)
                 self._taken += len(messages)
                 try:
-                    await self._take(messages)
+                    await self.take(messages)
                 finally:
                     self._held = 0
                 # Only now is it safe with us: a crash before this line makes the broker send it again.
                 field.acknowledge(messages)
                 pulse.count("messages", len(messages))
 
-    async def _take(self, messages: Sequence[Message]) -> None:
+    async def take(self, messages: Sequence[Message]) -> None:
+        """Return when everything the messages hold is durable."""
         own = messages
         for guest in self._guests:
             theirs = [message for message in own if guest.takes(message.topic)]

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from benchmarks import handover
-from benchmarks.backlog import entry
+from benchmarks.backlog import entries, reading, readings_between
 from benchmarks.county import site_of, station_of, write_county
 from benchmarks.load import EVERY, Plan, messages
 from services.ingest import pipeline
@@ -16,6 +16,7 @@ from services.ingest.mqtt import Message
 from services.rules.catalogue import load
 from services.rules.rainstorm import RainstormJudge
 from services.rules.service import PartitionState
+from tests.backends import Backend
 from tongluo import wire
 from tongluo.clock import EventClock
 from tongluo.county_folder import read_folder
@@ -66,6 +67,19 @@ def test_the_state_handed_over_is_what_judging_makes() -> None:
     for number in (4, 5, 6):
         site = judge.new_site()
         for step in range(handover.STEPS):
-            judge.judge(site, next(wire.READINGS.decode(entry(number, START, step).value).each()))
+            judge.judge(site, reading(number, START, step))
         assert len(site.stations[station_of(number)].sums.times) == handover.STEPS
         assert written.sites[judge.rule.id][site_of(number)] == site
+
+
+@pytest.mark.parametrize("stations", [45, 200])
+async def test_a_backlog_is_batched_and_counted_in_readings(backend: Backend, stations: int) -> None:
+    async with backend.open() as log:
+        before = await log.ends(READINGS)
+        backlog = list(entries(stations, 31, START))
+        assert len(backlog) < stations * 31 / 5
+        await log.append(backlog)
+        half = {partition: (end + 1) // 2 for partition, end in (await log.ends(READINGS)).items()}
+        first = await readings_between(log, before, half)
+        assert first + await readings_between(log, half, await log.ends(READINGS)) == stations * 31
+        assert 0 < first < stations * 31

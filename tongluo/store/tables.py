@@ -285,6 +285,15 @@ session = Table(
     _time("expires"),
 )
 
+# Ingest processes that share the field (TONGLUO_MQTT_SHARE), by MQTT client id, and when each was last at work.
+ingest_member = Table(
+    "ingest_member",
+    metadata,
+    Column("client", Text, primary_key=True),
+    Column("share", Text, nullable=False),
+    _time("seen"),
+)
+
 # Consumers that write to the store keep their place in the log here, in the same transaction as their effect.
 consumer_position = Table(
     "consumer_position",

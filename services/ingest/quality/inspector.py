@@ -20,6 +20,8 @@ from services.ingest.quality.steps import (
     slot_of,
     spikes_and_sound,
 )
+from tongluo.quality import Flag
+from tongluo.readings import Readings
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,7 @@ class Inspector:
 
     def inspect(self, batch: Batch) -> Inspected:
         """The flags of each row. Nothing is remembered before `learn`, which is for when the log has the batch."""
-        limits, value, which = self._limits, batch.value, batch.which
-        believed = (value >= limits.lowest[which]) & (value <= limits.highest[which])
+        limits, believed = self._limits, self._believed(batch)
         sequence = in_sequence(batch, self._memory, believed)
         timely = self._late_after is not None
         look = Look(batch, sequence, self._memory, limits, self._neighbours, timely)
@@ -68,6 +69,40 @@ class Inspector:
         if len(inspected.batch):
             self._remember_rain(inspected)
             self._remember(inspected.batch, inspected.sequence)
+
+    def recall(self, readings: Readings) -> None:
+        """Remember readings that the log holds and that were not inspected here; what is not registered is left out."""
+        numbers = np.array([self._places.number_of(series) for series in readings.series], np.int64)
+        if not len(numbers):
+            return
+        which = numbers[readings.which]
+        known = which >= 0
+        time_us = np.array(readings.time_us, np.int64)[known]
+        # When they came in is no longer known, and nothing that is remembered depends on it.
+        batch = Batch(which[known], time_us, np.array(readings.value, np.float64)[known], time_us)
+        if not len(batch):
+            return
+        believed = self._believed(batch)
+        flags = np.array(readings.flags or np.zeros(len(readings)), np.int32)[known]
+        self.learn(Inspected(batch, flags, in_sequence(batch, self._memory, believed), believed))
+        self._recall_stuck(batch, flags)
+
+    def _recall_stuck(self, batch: Batch, flags: Flags) -> None:
+        """A value that was found stuck has been there for longer than its limit, however far back we looked."""
+        memory = self._memory
+        for row in np.flatnonzero(flags & np.int32(Flag.STUCK)):
+            number = batch.which[row]
+            limit = self._limits.stuck_after_us[number]
+            if memory.value[number] == batch.value[row] and not np.isnan(limit):
+                since = batch.time_us[row] - int(limit) - 1
+                memory.same_since_us[number] = min(memory.same_since_us[number], since)
+
+    def _believed(self, batch: Batch) -> Bools:
+        which = batch.which
+        found: Bools = (batch.value >= self._limits.lowest[which]) & (
+            batch.value <= self._limits.highest[which]
+        )
+        return found
 
     def _remember_rain(self, inspected: Inspected) -> None:
         batch, sequence = inspected.batch, inspected.sequence

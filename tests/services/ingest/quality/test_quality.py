@@ -15,7 +15,7 @@ from services.ingest.quality.memory import RECENT, Batch
 from services.ingest.quality.steps import STEPS, neighbour_disagreement
 from tests.services.ingest.quality.reference import LATE_AFTER, Slow
 from tongluo.quality import Flag, Limits, Quality, quality
-from tongluo.readings import microseconds
+from tongluo.readings import Readings, microseconds
 from tongluo.region import County, Gateway, Site, SiteKind, Station, StationKind
 
 START_US = microseconds(datetime(2026, 7, 1, tzinfo=UTC))
@@ -111,6 +111,31 @@ def test_flags_are_those_of_one_reading_after_the_other(
         late = np.array([round(d * MINUTE_US) for *_, d in part], np.int64)
         got += inspected(fast, Batch(one.which, one.time_us, one.value, one.time_us + late))
     assert got == expected
+
+
+@given(st.lists(ROWS, max_size=60), st.data())
+def test_what_the_log_holds_teaches_as_much_as_what_was_inspected(
+    rows: list[tuple[int, float, float, float]], data: st.DataObject
+) -> None:
+    one, other = Inspector(HERE, LATE_AFTER), Inspector(HERE, LATE_AFTER)
+    cut = data.draw(st.integers(0, len(rows)))
+    before, after = batch([row[:3] for row in rows[:cut]]), batch([row[:3] for row in rows[cut:]])
+    seen = inspected(one, before)
+    names = tuple(reversed(HERE.series))
+    turned = (len(names) - 1 - before.which).tolist()
+    flags = [int(flag) for flag in seen]
+    other.recall(Readings(names, turned, before.time_us.tolist(), before.value.tolist(), flags))
+    assert inspected(one, after) == inspected(other, after)
+
+
+def test_a_value_found_stuck_before_what_is_recalled_stays_stuck() -> None:
+    number, metric = 2, "water_level"
+    assert HERE.series[number].metric == metric
+    for flag in (Flag.STUCK, Flag(0)):
+        inspector = Inspector(HERE, LATE_AFTER)
+        inspector.recall(Readings((HERE.series[number],), [0], [START_US], [3.0], [int(flag)]))
+        assert inspected(inspector, batch([(number, 5.0, 3.0)])) == [flag]
+        assert inspected(inspector, batch([(number, 10.0, 3.1)])) == [Flag(0)]
 
 
 def test_a_spike_is_doubted_and_what_follows_is_not() -> None:
