@@ -50,6 +50,12 @@ def _add_mosquitto(parser: argparse.ArgumentParser) -> None:
         help="county.toml and divisions.csv (default: TONGLUO_COUNTY, then the county registered in the store)",
     )
     parser.add_argument(
+        "--ingests",
+        type=int,
+        metavar="N",
+        help="so many ingest processes share the field (TONGLUO_MQTT_SHARE), as tongluo-ingest-0 and on; kept once given",
+    )
+    parser.add_argument(
         "--rotate",
         metavar="USER",
         action="append",

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import hmac
 import io
+import re
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from tongluo.store.engine import open_store
 from tongluo.store.registry import registered
 
 INGEST: Final = "tongluo-ingest"
+# More processes than that would be no help: the event log has twelve partitions for readings.
+MOST_INGESTS: Final = 12
 
 # Without what is mistaken for another when typed into a gateway at the foot of a slope: 0 O, 1 l I.
 _LETTERS: Final = "23456789abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -50,39 +53,61 @@ class Changes:
 async def run(arguments: argparse.Namespace, settings: Settings) -> None:
     """Bring the files up to the registry and say what changed. Raises SettingsError, CountyError, MissingPartError."""
     county = await _county(arguments.county or settings.county, settings)
-    _say(arguments.out, update(county, arguments.out, arguments.rotate, arguments.address))
+    members = arguments.ingests
+    _say(arguments.out, update(county, arguments.out, arguments.rotate, arguments.address, members))
 
 
-def update(county: County, out: Path, rotate: Collection[str] = (), address: str | None = None) -> Changes:
+def update(
+    county: County,
+    out: Path,
+    rotate: Collection[str] = (),
+    address: str | None = None,
+    ingests: int | None = None,
+) -> Changes:
     """Write what is not yet as the registry has it. `address`: where ingest finds the broker; kept once given.
 
+    `ingests`: how many processes share the field, each a user of its own with ingest's password; kept once given.
     Raises SettingsError, MissingPartError.
     """
-    users = users_of(county)
+    known = read_credentials(read(out / "credentials.csv"))
+    members = members_of(known, ingests)
+    users = users_of(county, members)
     unknown = sorted(set(rotate) - set(users))
     if unknown:
         raise SettingsError(f"--rotate {', '.join(unknown)}: not registered in {county.name}")
     address = _checked(address or read(out / "ingest.address").strip() or None)
-    known = read_credentials(read(out / "credentials.csv"))
     credentials = renewed(known, users, rotate)
+    credentials |= dict.fromkeys(members, credentials[INGEST])
     contents = {
         # First what cannot be made again: a password that a gateway may already have.
         "credentials.csv": (credentials_csv(credentials), 0o600),
         "passwords": (passwords(credentials, read(out / "passwords")), 0o640),
-        "acl": (acl(county), 0o640),
+        "acl": (acl(county, members), 0o640),
     }
     if address is not None:
-        contents["ingest.address"] = (with_user(address, INGEST, credentials[INGEST]), 0o640)
+        user = "{client}" if members else INGEST
+        contents["ingest.address"] = (with_user(address, user, credentials[INGEST]), 0o640)
     written = [name for name, (content, mode) in contents.items() if write(out / name, content, mode)]
     new = [user for user in users if user not in known]
     return Changes(users, new, sorted(set(rotate)), sorted(set(known) - set(users)), written)
 
 
-def users_of(county: County) -> list[str]:
-    """Everyone who may connect. Raises SettingsError where a gateway has taken ingest's name."""
-    if INGEST in county.gateways:
-        raise SettingsError(f"gateway {INGEST} has the user name of ingest: give the gateway another id")
-    return [INGEST, *sorted(county.gateways)]
+def members_of(known: Iterable[str], ingests: int | None) -> list[str]:
+    """The users of ingest processes that share the field: so many, or those there are."""
+    if ingests is None:
+        return sorted(user for user in known if re.fullmatch(rf"{INGEST}-\d+", user))
+    if not 0 <= ingests <= MOST_INGESTS:
+        raise SettingsError(f"--ingests must be from 0 to {MOST_INGESTS}, got {ingests}")
+    return [f"{INGEST}-{number}" for number in range(ingests)]
+
+
+def users_of(county: County, members: Iterable[str] = ()) -> list[str]:
+    """Everyone who may connect. Raises SettingsError where a gateway has taken a name of ingest's."""
+    ours = [INGEST, *members]
+    for name in ours:
+        if name in county.gateways:
+            raise SettingsError(f"gateway {name} has a user name of ingest: give the gateway another id")
+    return [*ours, *sorted(county.gateways)]
 
 
 def renewed(known: Mapping[str, str], users: Iterable[str], rotate: Collection[str]) -> dict[str, str]:
@@ -90,14 +115,13 @@ def renewed(known: Mapping[str, str], users: Iterable[str], rotate: Collection[s
     return {user: known[user] if user in known and user not in rotate else _new_password() for user in users}
 
 
-def acl(county: County) -> str:
+def acl(county: County, members: Iterable[str] = ()) -> str:
     """Mosquitto's `acl_file`. What is not allowed here is forbidden."""
     lines = [
         f"# Written by `tongluo admin mosquitto` for {county.name}, {county.code}. What is changed here is lost.",
-        f"user {INGEST}",
-        "topic read tongluo/v1/+/+",
-        "topic write tongluo/v1/+/commands",
     ]
+    for user in (INGEST, *members):
+        lines += ["", f"user {user}", "topic read tongluo/v1/+/+", "topic write tongluo/v1/+/commands"]
     for gateway in sorted(county.gateways):
         lines += [
             "",
