@@ -5,6 +5,7 @@ A gateway's user name is its id. It may publish below `tongluo/v1/{id}/` and rea
 
 import csv
 import io
+import re
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from services.admin.files import read, write
 from services.settings import mqtt_address
 from tongluo.errors import SettingsError
 from tongluo.region import County
+
+# More processes than that would be no help: the event log has twelve partitions for readings.
+MOST_INGESTS: Final = 12
 
 # Without what is mistaken for another when typed into a gateway at the foot of a slope: 0 O, 1 l I.
 _LETTERS: Final = "23456789abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -45,16 +49,18 @@ def update(
 ) -> Changes:
     """Write what is not yet as the registry has it. `address`: where ingest finds the broker; kept once given.
 
-    `ingests` is how many ingest processes share the load, each with a user of its own; None leaves them as many as
-    there are. Raises SettingsError, MissingPartError.
+    `ingests`: how many processes share the field, each a user of its own with ingest's password, so that one can take
+    what another left; kept once given. Raises SettingsError, MissingPartError.
     """
     known = read_credentials(read(out / "credentials.csv"))
-    users = users_of(county, ingests or max(1, sum(user.startswith(INGEST) for user in known)))
+    members = members_of(known, ingests)
+    users = users_of(county, members)
     unknown = sorted(set(rotate) - set(users))
     if unknown:
         raise SettingsError(f"--rotate {', '.join(unknown)}: not registered in {county.name}")
     address = _checked(address or read(out / "ingest.address").strip() or None)
     credentials = renewed(known, users, rotate)
+    credentials |= dict.fromkeys(members, credentials[INGEST])
     contents = {
         # First what cannot be made again: a password that a gateway may already have.
         "credentials.csv": (credentials_csv(credentials), 0o600),
@@ -62,9 +68,8 @@ def update(
         "acl": (acl(county, users), 0o640),
     }
     if address is not None:
-        for user in (user for user in users if user.startswith(INGEST)):
-            name = user.removeprefix("tongluo-") + ".address"
-            contents[name] = (with_user(address, user, credentials[user]), 0o640)
+        user = "{client}" if members else INGEST
+        contents["ingest.address"] = (with_user(address, user, credentials[INGEST]), 0o640)
     written = [name for name, (content, mode) in contents.items() if write(out / name, content, mode)]
     new = [user for user in users if user not in known]
     return Changes(users, new, sorted(set(rotate)), sorted(set(known) - set(users)), written)
@@ -75,15 +80,21 @@ def folder_of(data: Path) -> Path:
     return data / "gateways"
 
 
-def users_of(county: County, ingests: int = 1) -> list[str]:
-    """Everyone who may connect. Raises SettingsError where a gateway has taken ingest's name."""
+def members_of(known: Iterable[str], ingests: int | None) -> list[str]:
+    """The users of ingest processes that share the field: so many, or those there are."""
+    if ingests is None:
+        return sorted(user for user in known if re.fullmatch(rf"{INGEST}-\d+", user))
+    if not 0 <= ingests <= MOST_INGESTS:
+        raise SettingsError(f"--ingests must be from 0 to {MOST_INGESTS}, got {ingests}")
+    return [f"{INGEST}-{number}" for number in range(ingests)]
+
+
+def users_of(county: County, members: Iterable[str] = ()) -> list[str]:
+    """Everyone who may connect. Raises SettingsError where a gateway has taken a name of ingest's."""
     for gateway in county.gateways:
         if gateway.startswith(INGEST):
             raise SettingsError(f"gateway {gateway} has a user name of ingest: give the gateway another id")
-    return [
-        *(INGEST if nth == 1 else f"{INGEST}-{nth}" for nth in range(1, ingests + 1)),
-        *sorted(county.gateways),
-    ]
+    return [INGEST, *members, *sorted(county.gateways)]
 
 
 def renewed(known: Mapping[str, str], users: Iterable[str], rotate: Collection[str]) -> dict[str, str]:

@@ -85,11 +85,10 @@ def _add_mosquitto(parser: argparse.ArgumentParser) -> None:
         help="have this Mosquitto read the files if any has changed; nobody else is disturbed",
     )
     parser.add_argument(
-        "--ingest",
+        "--ingests",
         metavar="N",
         type=int,
-        choices=range(1, 13),
-        help="how many ingest processes share the load: each needs a user of its own (default: as many as there are)",
+        help="so many ingest processes share the field (TONGLUO_MQTT_SHARE), as tongluo-ingest-0 and on; kept once given",
     )
     parser.add_argument(
         "--address",

@@ -17,7 +17,7 @@ async def run(arguments: argparse.Namespace, settings: Settings) -> None:
     """Bring the files up to the registry and say what changed. Raises SettingsError, CountyError, MissingPartError."""
     pid = broker_process(arguments.reload) if arguments.reload else None
     county = await county_of(arguments.county, settings)
-    changes = update(county, arguments.out, arguments.rotate, arguments.address, arguments.ingest)
+    changes = update(county, arguments.out, arguments.rotate, arguments.address, arguments.ingests)
     say(arguments.out, changes)
     if changes.written and pid is not None:
         os.kill(pid, signal.SIGHUP)

@@ -91,7 +91,9 @@ def test_every_role_runs(kind: str) -> None:
             target = (DEPLOY / "systemd/tongluo.target").read_text("utf-8")
             commands = [["run", "--roles", role] for role in re.findall(r"tongluo@(\w+)\.service", target)]
     roles = [command[2] for command in commands if command[:2] == ["run", "--roles"]]
-    assert sorted(roles) == sorted(role.value for role in Role)
+    # Ingest is there twice: one that has the field for itself, and an example of several that share it.
+    assert set(roles) == {role.value for role in Role}
+    assert len(roles) == len(Role) + (kind == "kubernetes")
     for command in commands:
         if command and command[0] in ("run", "admin"):
             parser().parse_args(command)
@@ -190,7 +192,9 @@ def test_the_kustomization_lists_every_file() -> None:
     """No package carries the schema of a Kustomization."""
     [listed] = [d["resources"] for d in MANIFESTS.values() if d["kind"] == "Kustomization"]
     there = {path.name for path in (DEPLOY / "kubernetes").glob("*.yaml")}
-    assert set(listed) == there - {"kustomization.yaml", "secrets.example.yaml"}
+    assert set(listed) == {name for name in there if not name.endswith(".example.yaml")} - {
+        "kustomization.yaml"
+    }
 
 
 @pytest.mark.parametrize("name", PODS)

@@ -19,9 +19,9 @@ from services import access
 from services.access import hashed
 from services.doctor import examine
 from services.identities import passwords, update
-from services.ingest.mqtt import FieldConnection, subscribe
+from services.ingest.mqtt import FieldConnection, adopt, subscribe
 from services.ingest.service import FILTERS
-from services.settings import Settings
+from services.settings import Settings, mqtt_address
 from tests.conftest import running, settings, until
 from tests.deploy.mosquitto import COUNTY, ROOT, Mosquitto, make_certificates, mosquitto
 from tests.services.test_cli import tongluo
@@ -289,15 +289,15 @@ def test_an_edge_node_and_several_ingests_have_their_rights(tmp_path: Path) -> N
     edge = Gateway("QT-GW-EDGE", "", "Qingtian/edge-1")
     county = msgspec.structs.replace(county, gateways={**county.gateways, edge.id: edge})
     address = "mqtts://broker:8883?ca=/ca.crt"
-    assert update(county, tmp_path, address=address, ingests=3).users[:3] == [
+    assert update(county, tmp_path, address=address, ingests=2).users[:3] == [
         "tongluo-ingest",
-        "tongluo-ingest-2",
-        "tongluo-ingest-3",
+        "tongluo-ingest-0",
+        "tongluo-ingest-1",
     ]
-    assert "tongluo-ingest-3:" in (tmp_path / "ingest-3.address").read_text()
+    assert "{client}:" in (tmp_path / "ingest.address").read_text()
     # As many as there are, unless told otherwise.
     assert update(county, tmp_path).written == []
-    assert update(county, tmp_path, ingests=1).gone == ["tongluo-ingest-2", "tongluo-ingest-3"]
+    assert update(county, tmp_path, ingests=1).gone == ["tongluo-ingest-1"]
     rights = access.read_acl((tmp_path / "acl").read_text())[edge.id]
     assert rights.may_publish("spBv1.0/Qingtian/NDATA/edge-1")
     assert not rights.may_publish("spBv1.0/Qingtian/NDATA/edge-2")
@@ -374,3 +374,46 @@ def test_faults_are_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="line 2") as told:
         update(county, tmp_path)
     assert "secret" not in str(told.value)
+
+
+async def test_ingest_processes_share_the_field_as_users_of_their_own(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    county = read_folder(COUNTY)
+    made = update(county, broker.folder, address=f"mqtts://localhost:{broker.tls_port}", ingests=2)
+    assert made.new == ["tongluo-ingest-0", "tongluo-ingest-1"]
+    assert update(county, broker.folder).written == []
+    broker.reload()
+    address = mqtt_address((broker.folder / "ingest.address").read_text().strip())
+    one, other = (
+        broker.ingest(client_id=f"tongluo-ingest-{n}", user=address.user, password=address.password)
+        for n in range(2)
+    )
+    shared = ["$share/county/tongluo/v1/+/+"]
+    async with subscribe(one, shared) as field:
+        async with subscribe(other, shared):
+            pass
+        for n in range(10):
+            await publish(broker, f"tongluo/v1/{ONE}/readings", f"{n}")
+        # Who is away goes on getting its share, until another takes it.
+        found = {message.payload for message in await field.batch(100)}
+        assert 0 < len(found) < 10
+        async with adopt(other, shared) as left:
+            assert left is not None
+            while len(found) < 10:
+                found |= {message.payload for message in await left.batch(100)}
+                await left.answered()
+            left.end_session()
+        async with adopt(other, shared) as nothing:
+            assert nothing is None
+    assert update(county, broker.folder, ingests=0).gone == ["tongluo-ingest-0", "tongluo-ingest-1"]
+
+
+def test_a_gateway_may_not_have_the_name_of_an_ingest_process(tmp_path: Path) -> None:
+    county = read_folder(COUNTY)
+    gateway = msgspec.structs.replace(next(iter(county.gateways.values())), id="tongluo-ingest-1")
+    taken = msgspec.structs.replace(county, gateways={**county.gateways, gateway.id: gateway})
+    with pytest.raises(SettingsError, match="tongluo-ingest-1 has a user name of ingest"):
+        update(taken, tmp_path, ingests=2)
+    with pytest.raises(SettingsError, match="--ingests must be from 0 to 12"):
+        update(county, tmp_path, ingests=13)

@@ -58,11 +58,15 @@ async def members(
             )
             for name in names
         ]
-        for one in found:
-            await asyncio.to_thread(one.start, ": ready")
-        yield found
-    for name in names:
-        await forget_session(broker, name)
+        try:
+            for one in found:
+                await asyncio.to_thread(one.start, ": ready")
+            yield found
+        finally:
+            for one in found:
+                one.end()
+            for name in names:
+                await forget_session(broker, name)
 
 
 async def identities(log: Log) -> list[tuple[str, int]]:
