@@ -31,6 +31,8 @@ from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
 from services.housekeeping import keeping, trimming
 from services.ingest import recorder
+from services.ingest.downlink.demand import Demand
+from services.ingest.downlink.downlink import Downlink
 from services.ingest.intake import Intake
 from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
@@ -52,6 +54,7 @@ from tongluo.log.port import Log
 from tongluo.log.postgres import open_log
 from tongluo.postgres import Listener
 from tongluo.region import County
+from tongluo.sampling import DenseIntervals
 from tongluo.store.engine import open_store
 from tongluo.store.layout import Layout, layout_of
 from tongluo.store.migrate import migrate
@@ -360,7 +363,19 @@ def _add_ingest(supervisor: Supervisor, parts: Parts) -> Ingest:
     if settings.sl651_port is not None:
         listener = Sl651Listener(settings.sl651_host, settings.sl651_port, keeper.keep_telemetry)
         supervisor.add("ingest sl651", listener.run)
+    _add_downlink(supervisor, parts)
     return ingest
+
+
+def _add_downlink(supervisor: Supervisor, parts: Parts) -> None:
+    """Commands to the field. In replay mode nothing is commanded; the levels are kept all the same."""
+    live = parts.settings.clock is ClockKind.WALL
+    policy = parts.settings.dense_intervals if live else DenseIntervals({})
+    demand = Demand(parts.log, parts.relaxed, parts.described, policy)
+    supervisor.add("ingest sampling", demand.run)
+    if policy.by_level:
+        downlink = Downlink(parts.field.broker, parts.engine, parts.database.dsn, parts.listener, demand)
+        supervisor.add("ingest downlink", downlink.run)
 
 
 def _intake(parts: Parts) -> Intake:

@@ -1,13 +1,14 @@
 """The housekeeping role: what nobody needs any more goes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest import recorder
+from services.ingest.downlink import demand
 from services.notify import desk
 from tongluo.clock import wall_now
 from tongluo.store import partitions, upkeep
@@ -33,9 +34,15 @@ async def trimming(trim: Trim, engine: AsyncEngine, pulse: Pulse) -> None:
             READINGS: await positions(engine, recorder.GROUP, READINGS),
             DETECTIONS: await positions(engine, recorder.GROUP, DETECTIONS),
             QUARANTINE: await positions(engine, recorder.GROUP, QUARANTINE),
-            FINDINGS: await positions(engine, desk.GROUP, FINDINGS),
+            FINDINGS: await _slowest(engine, (desk.GROUP, demand.GROUP), FINDINGS),
         }
         await asyncio.sleep(EVERY_S)
+
+
+async def _slowest(engine: AsyncEngine, groups: Iterable[str], topic: Topic) -> dict[int, int]:
+    """By partition, the place of the group that has come the least far."""
+    places = [await positions(engine, group, topic) for group in groups]
+    return {partition: min(place[partition] for place in places) for partition in places[0]}
 
 
 async def keeping(engine: AsyncEngine, layout: Layout, keep: timedelta | None, pulse: Pulse) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.console.health import Lag
 from services.ingest import recorder
+from services.ingest.downlink import demand
 from services.notify import desk
 from services.rules import service as rules
 from tongluo.errors import TongluoError
@@ -49,6 +50,7 @@ async def _recorded(log: Log, engine: AsyncEngine) -> list[Lag]:
         (recorder.GROUP, DETECTIONS),
         (recorder.GROUP, QUARANTINE),
         (desk.GROUP, FINDINGS),
+        (demand.GROUP, FINDINGS),
     ):
         place = await positions.positions(engine, group, topic)
         found += _behind(group, topic.name, await log.ends(topic), place)

@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from services.app import Running
 from services.ingest import recorder
+from services.ingest.downlink import demand
 from services.notify import desk
 from services.rules import service as rules
 from tongluo.store import positions
@@ -30,6 +31,7 @@ async def settled(running: Running) -> bool:
         (recorder.GROUP, DETECTIONS),
         (recorder.GROUP, QUARANTINE),
         (desk.GROUP, FINDINGS),
+        (demand.GROUP, FINDINGS),
     ):
         if await positions.positions(engine, group, topic) != await log.ends(topic):
             return False

@@ -5,3 +5,4 @@ from typing import Final
 READINGS: Final = "readings"
 CHANGES: Final = "changes"
 OUTBOX: Final = "outbox"
+COMMANDS: Final = "commands"

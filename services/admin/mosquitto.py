@@ -97,6 +97,7 @@ def acl(county: County) -> str:
         f"user {INGEST}",
         "topic read tongluo/v1/+/+",
         "topic write tongluo/v1/+/commands",
+        "topic read tongluo/v1/+/commands/+",
     ]
     for gateway in sorted(county.gateways):
         lines += [
