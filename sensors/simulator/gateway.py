@@ -117,6 +117,8 @@ class FieldGateway:
         )
 
     async def _converse(self, client: Client, ended: asyncio.Event) -> None:
+        # Here, not in the task: there the cancellation that it may lose would be the only word of the end.
+        await client.subscribe(messages.commands_topic(self.id), qos=1)
         async with asyncio.TaskGroup() as group:
             listening = group.create_task(self._listen(client, ended), name=f"commands {self.id}")
             await self._speak(client, ended)
@@ -124,7 +126,6 @@ class FieldGateway:
 
     async def _listen(self, client: Client, ended: asyncio.Event) -> None:
         """Take commands and answer each, also one that came before."""
-        await client.subscribe(messages.commands_topic(self.id), qos=1)
         async for message in client.messages:
             found = self._obedience.take(message.payload) if isinstance(message.payload, bytes) else None
             if found is not None:
