@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.console import problems
 from services.console.api import (
     alerts,
+    commands,
     detections,
     health,
     quarantine,
@@ -47,7 +48,7 @@ def build(room: Room) -> FastAPI:
     app.state.health = room.health
     problems.install(app)
     app.include_router(health.router)
-    for part in (session, alerts, stations, detections, subscriptions, quarantine, stream):
+    for part in (session, alerts, stations, commands, detections, subscriptions, quarantine, stream):
         app.include_router(part.router, prefix="/api/v1")
     app.add_middleware(_Door)
     _add_page(app)

@@ -1,7 +1,7 @@
 /** The console's HTTP API: one function per call, one error type, one place that notices a lost session. */
 
 import type {
-  Alert, AlertDetail, AlertPage, Bucket, County, NewSubscription, Quarantined, Rule, Series, Session, Site, Station,
+  Alert, AlertDetail, AlertPage, Bucket, Command, County, NewSubscription, Quarantined, Rule, Series, Session, Site, Station,
   Subscription,
 } from './types'
 
@@ -73,6 +73,8 @@ export const api = {
   stations: () => call<Station[]>('GET', 'stations'),
   series: (station: string, asked: SeriesQuery) =>
     call<Series>('GET', `stations/${id(station)}/series?${query({ ...asked })}`),
+  newestCommand: (station: string) =>
+    call<{ items: Command[] }>('GET', `commands?${query({ station, limit: 1 })}`),
   rules: () => call<Rule[]>('GET', 'rules'),
 
   alerts: (state: 'open' | 'all', cursor: string | null = null) =>
