@@ -120,6 +120,7 @@ const en: typeof zh = {
     sampling: {
       seconds: '{seconds} s',
       dense: 'Denser sampling: every {interval} until {until} ({outcome})',
+      denseAsked: 'Denser sampling asked for: every {interval} until {until} ({outcome})',
       release: 'Back to ordinary sampling: every {interval} ({outcome})',
       pending: 'waiting for the gateway',
       sent: 'waiting for the gateway',

@@ -98,6 +98,7 @@ export default {
     sampling: {
       seconds: '{seconds} 秒',
       dense: '加密观测：每 {interval}，至 {until}（{outcome}）',
+      denseAsked: '已请求加密观测：每 {interval}，至 {until}（{outcome}）',
       release: '恢复常规观测：每 {interval}（{outcome}）',
       pending: '等待网关确认',
       sent: '等待网关确认',
