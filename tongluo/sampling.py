@@ -69,6 +69,10 @@ class DenseIntervals(msgspec.Struct, frozen=True):
 
     by_level: Mapping[Level, int]
 
+    def __str__(self) -> str:
+        """As it is written in the settings."""
+        return ",".join(f"{level.value}={self.by_level[level]}s" for level in sorted(self.by_level)) or "off"
+
     def at(self, level: Level | None) -> int | None:
         """The interval that `level` asks for: that of the gravest level named that is not above it."""
         named = [known for known in self.by_level if level is not None and known <= level]

@@ -38,7 +38,7 @@ _CLAIM: Final = text(
     "UPDATE command c SET state = 'sent', attempts = c.attempts + 1, sent = :now, due = "
     "  CAST(:now AS timestamptz) + make_interval(secs => (CAST(:waits AS float8[]))[c.attempts + 1]) "
     "FROM (SELECT id FROM command WHERE state IN ('pending', 'sent') AND due <= :now "
-    "  AND attempts < cardinality(CAST(:waits AS float8[])) AND (until IS NULL OR until > :now) "
+    "  AND attempts < cardinality(CAST(:waits AS float8[])) "
     "  ORDER BY seq LIMIT :limit FOR UPDATE SKIP LOCKED) mine "
     "WHERE c.id = mine.id RETURNING c.seq, c.id, c.gateway, c.station, c.interval_s, c.until"
 )
@@ -109,7 +109,10 @@ async def put(connection: AsyncConnection, wanted: Sequence[Wanted], now: dateti
 async def claim(
     connection: AsyncConnection, waits_s: Sequence[float], limit: int, now: datetime
 ) -> list[Claimed]:
-    """The oldest commands that are due, marked as sent. `waits_s` are the pauses after the 1st, 2nd, ... time."""
+    """The oldest commands that are due, marked as sent; `close` first those that are over.
+
+    `waits_s` are the pauses after the 1st, 2nd, ... time.
+    """
     rows = await connection.execute(_CLAIM, {"now": now, "waits": list(waits_s), "limit": limit})
     return [
         Claimed(row.gateway, Command(row.id, row.station, row.interval_s, row.until))

@@ -131,6 +131,11 @@ def test_a_level_without_an_interval_of_its_own_has_that_of_the_one_below() -> N
     assert [policy.at(level) for level in (None, *Level)] == [None, None, 120, 120, 120]
 
 
+@pytest.mark.parametrize("words", ["off", "blue=86400s", "yellow=120s,orange=60s,red=60s"])
+def test_intervals_are_written_as_they_are_read(words: str) -> None:
+    assert str(read_intervals(words)) == words
+
+
 # -- laws
 
 levels = st.sampled_from([None, *Level])
