@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.embedded.broker import EmbeddedBroker
 from tests.conftest import opened_log, until
 from tests.scenarios.command import Command, command
-from tests.services.ingest.downlink.test_downlink import Gateway, entry, finding
+from tests.services.ingest.downlink.gateways import Gateway, entry, finding
 from tongluo.finding import Level
 from tongluo.store.engine import open_store
 

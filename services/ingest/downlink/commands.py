@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.ingest.downlink.judgement import Asked, Held, Memory, Wanted
 from tongluo import bells
 from tongluo.finding import Level
+from tongluo.postgres import lock_number
 from tongluo.sampling import Answer, Command
 from tongluo.store import tables
 from tongluo.store.engine import ring
@@ -55,6 +56,11 @@ _ANSWER: Final = text(
     "WHERE id = :id AND gateway = :gateway AND state IN ('sent', 'unanswered') "
     "AND (until IS NULL OR until > :now) RETURNING id"
 )
+
+# Whoever changes commands does so alone, for the moment of a transaction: several rows in different orders would meet
+# in a deadlock.
+_ALONE: Final = text("SELECT pg_advisory_xact_lock(:lock)")
+_LOCK: Final = lock_number("commands")
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -100,6 +106,7 @@ async def put(connection: AsyncConnection, wanted: Sequence[Wanted], now: dateti
     """Store commands in order; those they replace are not sent any more. Stored twice, a command is there once."""
     if not wanted:
         return
+    await connection.execute(_ALONE, {"lock": _LOCK})
     statement = upsert(tables.command).on_conflict_do_nothing(index_elements=["id"])
     await connection.execute(statement, [_row(one, now) for one in wanted])
     await connection.execute(_SUPERSEDE, {"stations": sorted({one.station for one in wanted})})
@@ -122,6 +129,7 @@ async def claim(
 
 async def close(connection: AsyncConnection, most: int, now: datetime) -> tuple[list[str], list[str]]:
     """End what needs no more sending: the ids of those that expired, and of those sent `most` times for nothing."""
+    await connection.execute(_ALONE, {"lock": _LOCK})
     expired = (await connection.execute(_EXPIRE, {"now": now})).scalars().all()
     unanswered = (await connection.execute(_GIVE_UP, {"now": now, "most": most})).scalars().all()
     return list(expired), list(unanswered)
@@ -135,6 +143,7 @@ async def next_due(connection: AsyncConnection) -> datetime | None:
 async def answer(connection: AsyncConnection, given: Sequence[Answered], now: datetime) -> int:
     """Write answers down; how many were to a command that waited for one, from the gateway it was sent to."""
     taken = 0
+    await connection.execute(_ALONE, {"lock": _LOCK})
     for one in given:
         changed = await connection.execute(
             _ANSWER,

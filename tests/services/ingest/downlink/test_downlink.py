@@ -1,11 +1,8 @@
 """Commands on the way to gateways that are not ours: sent, answered, sent again, given up, released."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import aiomqtt
 import msgspec
@@ -13,143 +10,28 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.app import Running
 from services.embedded.broker import EmbeddedBroker
 from services.ingest.downlink import commands
 from services.ingest.downlink.demand import Demand
 from services.ingest.downlink.downlink import WAITS_S, Downlink, read
 from services.ingest.downlink.judgement import HOLDS, Wanted
 from services.ingest.mqtt import Broker, Message
-from tests.conftest import opened_log, running, settings, until
-from tests.scenarios.field import officer, publish
-from tongluo import testing, wire
-from tongluo.finding import Evidence, Finding, Level
-from tongluo.log.port import Entry
+from tests.conftest import opened_log, until
+from tests.services.ingest.downlink.gateways import YES, Gateway, entry, finding
+from tongluo import testing
+from tongluo.finding import Level
 from tongluo.postgres import Listener
 from tongluo.sampling import DenseIntervals, read_intervals
 from tongluo.store.engine import open_store
 from tongluo.supervise import Supervisor
-from tongluo.topics import FINDINGS
 
 POLICY = read_intervals("yellow=120s,orange=60s,red=60s")
 # As many times as in earnest, in less time.
 IMPATIENT = (0.2,) * len(WAITS_S)
-YES = b'{"accepted": true, "interval_s": 60}'
 
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-class Gateway:
-    """A gateway by another's library. `answer` gives what it says to a command; None: nothing."""
-
-    def __init__(self, port: int, name: str) -> None:
-        self.port, self.name = port, name
-        self.heard: list[dict[str, Any]] = []
-        self.answer: Callable[[dict[str, Any]], bytes | None] = lambda command: YES
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator["Gateway"]:
-        async with aiomqtt.Client("127.0.0.1", self.port, identifier=self.name) as client:
-            await client.subscribe(f"tongluo/v1/{self.name}/commands", qos=1)
-            task = asyncio.ensure_future(self._take(client))
-            try:
-                yield self
-            finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-
-    async def _take(self, client: aiomqtt.Client) -> None:
-        async for message in client.messages:
-            assert isinstance(message.payload, bytes)
-            command = msgspec.json.decode(message.payload)
-            self.heard.append(command)
-            answer = self.answer(command)
-            if answer is not None:
-                await client.publish(f"tongluo/v1/{self.name}/commands/{command['id']}", answer, qos=1)
-
-
-def finding(level: Level | None, time: datetime, site: str = "S-1") -> Finding:
-    return Finding("rainstorm", "rainstorm", site, time, level, Evidence("rainstorm", "1", "R-1", time, {}))
-
-
-def entry(found: Finding) -> Entry:
-    return Entry(FINDINGS, found.site, wire.FINDING.encode(found), found.time)
-
-
-# -- the whole program
-
-
-@pytest.fixture
-async def live(dsn: str, tmp_path: Path) -> AsyncIterator[Running]:
-    async with running(settings(tmp_path, store=dsn, clock="wall"), testing.county()) as found:
-        yield found
-
-
-async def newest(program: Running, station: str = "R-1") -> dict[str, Any]:
-    async with officer(program.http_url) as api:
-        items = (await api.get("/commands", params={"station": station, "limit": 1})).json()["items"]
-        return dict(items[0]) if items else {}
-
-
-async def came_to(program: Running, state: str) -> dict[str, Any]:
-    async def so() -> bool:
-        return (await newest(program)).get("state") == state
-
-    await until(so)
-    return await newest(program)
-
-
-def rain(ago: timedelta, mm: float) -> dict[str, Any]:
-    return {"station": "R-1", "metric": "rain", "time": (now() - ago).isoformat(), "value": mm}
-
-
-async def test_a_storm_makes_a_station_sample_densely_and_its_end_releases_it(live: Running) -> None:
-    port = live.field.gateway_port
-    async with Gateway(port, "G-1").listening() as ours, Gateway(port, "G-2").listening() as other:
-        await publish(port, [rain(timedelta(minutes=n), 11.0) for n in (50, 40, 30, 20, 10)])
-        accepted = await came_to(live, "accepted")
-        [dense] = ours.heard
-        assert dense["command"] == "sampling"
-        assert (dense["station"], dense["interval_s"], dense["id"]) == ("R-1", 60, accepted["id"])
-        lasts = datetime.fromisoformat(dense["until"]) - now()
-        assert HOLDS - timedelta(minutes=1) < lasts <= HOLDS
-        assert (accepted["level"], accepted["in_force_s"], accepted["gateway"]) == ("orange", 60, "G-1")
-
-        ours.answer = lambda command: b'{"accepted": true}'
-        await live.log.append([entry(finding(None, now()))])
-        await until(lambda: len(ours.heard) == 2)
-        released = await came_to(live, "accepted")
-        assert "until" not in ours.heard[1]
-        assert (ours.heard[1]["interval_s"], released["until"]) == (300, None)
-        assert other.heard == []
-
-
-async def test_a_refusal_is_shown_with_its_reason(live: Running) -> None:
-    async with Gateway(live.field.gateway_port, "G-1").listening() as ours:
-        ours.answer = lambda command: msgspec.json.encode(
-            {"accepted": False, "reason": "旧记录仪\x00\x1b[2J"}
-        )
-        await live.log.append([entry(finding(Level.RED, now()))])
-        assert (await came_to(live, "refused"))["reason"] == "旧记录仪  [2J"
-        assert len(ours.heard) == 1
-    async with officer(live.http_url) as api:
-        assert (await api.get("/commands", params={"state": "accepted"})).json() == {"items": []}
-        assert (await api.get("/commands", params={"state": "perhaps"})).status_code == 422
-
-
-async def test_in_replay_mode_nothing_is_commanded(program: Running) -> None:
-    async with Gateway(program.field.gateway_port, "G-1").listening() as ours:
-        await program.log.append([entry(finding(Level.RED, now()))])
-        await program.supervisor.pulses["ingest sampling"].counted("findings", 1)
-        assert await newest(program) == {}
-        assert "ingest downlink" not in program.supervisor.pulses
-        assert ours.heard == []
-
-
-# -- the role by itself
 
 
 @asynccontextmanager
