@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +10,7 @@ import pytest
 from services.app import Running
 from services.ingest.downlink.judgement import HOLDS
 from services.settings import ClockKind, MqttAddress, Settings
-from tests.conftest import running, settings, until
+from tests.conftest import running, until
 from tests.scenarios.conftest import forget_session
 from tests.scenarios.field import officer, publish
 from tests.services.ingest.downlink.gateways import Gateway, entry, finding
@@ -23,14 +22,10 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-@pytest.fixture(params=["embedded", "full"])
-async def live(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Running]:
+@pytest.fixture
+async def live(either: Settings) -> AsyncIterator[Running]:
     """A whole program over the small county, on either kind of servers, by the wall's clock."""
-    if request.param == "embedded":
-        given = settings(tmp_path, store=request.getfixturevalue("dsn"), clock="wall")
-    else:
-        full: Settings = request.getfixturevalue("full")
-        given = full.model_copy(update={"clock": ClockKind.WALL})
+    given = either.model_copy(update={"clock": ClockKind.WALL})
     async with running(given, testing.county()) as found:
         yield found
     if isinstance(given.mqtt, MqttAddress):
