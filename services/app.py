@@ -35,6 +35,8 @@ from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
 from services.housekeeping import expiring, keeping, trimming
 from services.ingest import recorder
+from services.ingest.downlink.demand import Demand
+from services.ingest.downlink.downlink import Downlink
 from services.ingest.follow import Follow
 from services.ingest.guests import Guest
 from services.ingest.intake import Intake
@@ -62,6 +64,7 @@ from tongluo.log.port import Log
 from tongluo.log.postgres import open_log
 from tongluo.postgres import Listener
 from tongluo.region import County
+from tongluo.sampling import DenseIntervals
 from tongluo.store.engine import open_store
 from tongluo.store.layout import Layout, layout_of
 from tongluo.store.migrate import migrate
@@ -413,6 +416,9 @@ def _add_ingest(supervisor: Supervisor, parts: Parts) -> Ingest:
     intake = _intake(parts)
     keeper = Keeper(parts.log, intake, snapshots)
     guests: list[Guest] = []
+    downlink = _add_downlink(supervisor, parts)
+    if downlink is not None:
+        guests.append(downlink)
     if settings.sparkplug is not None:
         guests.append(SparkplugHost(settings.sparkplug, keeper, intake.places))
     follow = Follow(parts.log, parts.clock, settings.mqtt_client, keeper.hear)
@@ -429,6 +435,19 @@ def _add_ingest(supervisor: Supervisor, parts: Parts) -> Ingest:
         listener = Sl651Listener(settings.sl651_host, settings.sl651_port, keeper.keep_telemetry)
         supervisor.add("ingest sl651", listener.run)
     return ingest
+
+
+def _add_downlink(supervisor: Supervisor, parts: Parts) -> Downlink | None:
+    """Commands to the field. In replay mode nothing is commanded; the levels are kept all the same."""
+    live = parts.settings.clock is ClockKind.WALL
+    policy = parts.settings.dense_intervals if live else DenseIntervals({})
+    demand = Demand(parts.log, parts.relaxed, parts.described, policy)
+    supervisor.add("ingest sampling", demand.run)
+    if not policy.by_level:
+        return None
+    downlink = Downlink(parts.engine, parts.database.dsn, parts.listener, demand)
+    supervisor.add("ingest downlink", downlink.run)
+    return downlink
 
 
 def _intake(parts: Parts) -> Intake:

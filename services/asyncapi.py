@@ -6,7 +6,7 @@ import msgspec
 
 from services.ingest.decoders import detections, native, status
 from services.ingest.pipeline import MAX_PAYLOAD_BYTES
-from tongluo import __version__
+from tongluo import __version__, sampling
 
 JSON: Final = "application/json"
 _DRAFT: Final = "application/schema+json;version=draft-2020-12"
@@ -64,6 +64,19 @@ CHANNELS: Final = (
         "Retained birth and last will.",
         (status.SentStatus,),
         retained=True,
+    ),
+    Channel(
+        "commands",
+        "tongluo/v1/{gateway}/commands",
+        "To the gateway: sample a station more densely until a time, or go back to its own interval (no `until`).",
+        (sampling.Command,),
+        receive=False,
+    ),
+    Channel(
+        "answers",
+        "tongluo/v1/{gateway}/commands/{id}",
+        "The gateway's answer to the command of that id.",
+        (sampling.Answer,),
     ),
     Channel(
         "sparkplugNode",

@@ -3,6 +3,7 @@
 from typing import Final
 
 from services.ingest import recorder
+from services.ingest.downlink import demand
 from services.notify import desk
 from tongluo.topics import DETECTIONS, FINDINGS, QUARANTINE, READINGS, STATUS, Topic
 
@@ -12,4 +13,5 @@ IN_THE_STORE: Final[tuple[tuple[str, Topic], ...]] = (
     (recorder.GROUP, QUARANTINE),
     (recorder.GROUP, STATUS),
     (desk.GROUP, FINDINGS),
+    (demand.GROUP, FINDINGS),
 )

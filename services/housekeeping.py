@@ -1,7 +1,7 @@
 """The housekeeping role: what nobody needs any more goes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -29,10 +29,21 @@ async def trimming(trim: Trim, engine: AsyncEngine, pulse: Pulse) -> None:
         # By the places of an hour ago: the newest commits of the store may still be on their way to its disk, and a
         # crash would ask for their entries again.
         pulse.count("trimmed", await trim(taken))
-        taken = {topic: await positions(engine, group, topic) for group, topic in IN_THE_STORE}
+        taken = {}
+        for group, topic in IN_THE_STORE:
+            places = await positions(engine, group, topic)
+            # Where several groups read a topic, behind the slowest.
+            before = taken.get(topic, places)
+            taken[topic] = {partition: min(place, before[partition]) for partition, place in places.items()}
         # Nobody keeps a place on it in the store; groups that keep theirs in the log are looked after there.
         taken[EVENTS] = dict.fromkeys(range(EVENTS.partitions), _ANYWHERE)
         await asyncio.sleep(EVERY_S)
+
+
+async def _slowest(engine: AsyncEngine, groups: Iterable[str], topic: Topic) -> dict[int, int]:
+    """By partition, the place of the group that has come the least far."""
+    places = [await positions(engine, group, topic) for group in groups]
+    return {partition: min(place[partition] for place in places) for partition in places[0]}
 
 
 async def keeping(engine: AsyncEngine, layout: Layout, keep: timedelta | None, pulse: Pulse) -> None:

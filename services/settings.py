@@ -26,6 +26,7 @@ from tongluo import duration
 from tongluo.errors import SettingsError
 from tongluo.log import kafka_address
 from tongluo.log.kafka_address import KafkaAddress
+from tongluo.sampling import DenseIntervals, read_intervals
 
 PREFIX: Final = "TONGLUO_"
 # How long readings may be kept: further back than a century there are none, and calendars come to their ends.
@@ -208,6 +209,7 @@ LogPlace = Annotated[SameAsStore | PostgresDsn | KafkaAddress, BeforeValidator(_
 Mqtt = Annotated[Embedded | MqttAddress, BeforeValidator(_mqtt)]
 Span = Annotated[timedelta, BeforeValidator(_span)]
 Folder = Annotated[Path, AfterValidator(_folder)]
+Dense = Annotated[DenseIntervals, BeforeValidator(read_intervals)]
 
 
 class Settings(BaseModel):
@@ -235,6 +237,7 @@ class Settings(BaseModel):
     sparkplug_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     sl651_host: str = "127.0.0.1"
     sl651_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    dense_intervals: Dense = "yellow=120s,orange=60s,red=60s"  # type: ignore[assignment]
     snapshots: Folder | None = None
     snapshots_mb: Annotated[int, Field(ge=1)] = 2048
     http_host: str = "127.0.0.1"

@@ -14,8 +14,9 @@ from sensors.simulator.scenarios import ScenarioName
 from tongluo.errors import TongluoError
 
 _ABOUT = """Play a county's sensors. At the start the six hours before are told at once; from then on (T0) the
-gauges report every 5 s, the other instruments every 15 to 30 s, more densely than their registered interval.
-The storm's burst is a time-lapse: four minutes bring what nature needs an hour for."""
+gauges report every 5 s, the other instruments every 15 to 30 s, more densely than their registered interval: a
+time-lapse. Told to sample five times as densely, a gauge reports every second. The storm's burst is a time-lapse
+too: four minutes bring what nature needs an hour for."""
 _SPEED = """event seconds per wall second; above 1 the stamps run ahead of the wall, which only a service in replay
 mode accepts"""
 

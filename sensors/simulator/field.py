@@ -5,7 +5,7 @@ been sent is made again when the link is back, in order, in constant memory.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
@@ -17,7 +17,8 @@ from tongluo.region import County, Station
 RECORD: Final = timedelta(hours=6)
 _GRID_S: Final = 300
 _BATTERY_S: Final = 1800
-# After T0 everything samples more densely than `interval_s`, as gateways do when told to in a storm.
+# From T0 on sampling is a time-lapse like the storm itself: these seconds stand for a station's own interval. Told to
+# sample five times as densely, a gauge that spoke every 5 s speaks every second.
 _LIVE_S: Final = {"rain": 5, "displacement": 20, "battery": 30}
 _LIVE_OTHER_S: Final = 15
 
@@ -29,6 +30,15 @@ class Observation(NamedTuple):
     station: str
     metric: str
     value: float
+
+
+# The interval, in seconds, that a station is to keep at a time.
+Interval = Callable[[Station, datetime], int]
+
+
+def own_interval(station: Station, time: datetime) -> int:
+    """What nobody has asked to be otherwise."""
+    return station.interval_s
 
 
 @dataclass(frozen=True)
@@ -51,11 +61,11 @@ class Field:
                     yield self._observe(station, metric, _at(stamp - every_s), _at(stamp))
             stamp += _GRID_S
 
-    def live(self, gateway: str) -> Iterator[Observation]:
-        """What the gateway's stations say from T0 on, without end."""
-        return heapq.merge(*(self._live_channel(*channel) for channel in self._channels(gateway)))
+    def live(self, gateway: str, interval: Interval = own_interval) -> Iterator[Observation]:
+        """What the gateway's stations say from T0 on, without end; another `interval` counts from the next but one."""
+        return heapq.merge(*(self._live_channel(*channel, interval) for channel in self._channels(gateway)))
 
-    def _live_channel(self, station: Station, metric: str) -> Iterator[Observation]:
+    def _live_channel(self, station: Station, metric: str, interval: Interval) -> Iterator[Observation]:
         every_s = _LIVE_S.get(metric, _LIVE_OTHER_S)
         anchor_s = int(self.anchor.timestamp())
         # The first live rain report also brings what fell since the record's last one.
@@ -63,7 +73,8 @@ class Field:
         stamp = anchor_s + int(draw(self.seed, station.id, metric, "phase").integers(1, every_s + 1))
         while True:
             yield self._observe(station, metric, _at(before), _at(stamp))
-            before, stamp = stamp, stamp + every_s
+            share = interval(station, _at(stamp)) / station.interval_s
+            before, stamp = stamp, stamp + max(1, round(every_s * share))
 
     def _channels(self, gateway: str) -> list[tuple[Station, str]]:
         return [

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,9 @@ from aiomqtt import Client, MqttError, ProtocolVersion, Will
 from sensors.simulator import messages
 from sensors.simulator.field import Field, Observation
 from sensors.simulator.memory import Memory
+from sensors.simulator.obedience import Obedience
 from sensors.simulator.waveforms import Moment, battery
+from tongluo import sampling
 
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 10.0
@@ -64,14 +66,19 @@ class Roll:
 class FieldGateway:
     """Says what its stations observed, in time order, each message only after the one before is acknowledged."""
 
-    def __init__(self, id_: str, field: Field, pace: Pace, memory: Memory, roll: Roll) -> None:
+    def __init__(
+        self, id_: str, field: Field, pace: Pace, memory: Memory, roll: Roll, fixed: Collection[str] = ()
+    ) -> None:
+        """`fixed` names stations whose interval cannot be changed."""
         self.id = id_
+        mine = {name: station for name, station in field.county.stations.items() if station.gateway == id_}
+        self._obedience = Obedience(mine, fixed, pace.now)
         self._pace, self._memory, self._roll = pace, memory, roll
         self._battery = battery(Moment(field.seed, id_, field.anchor, 0.0))
         mark = memory.mark(id_)
         self._seq = mark.seq if mark else 0
         newest = memory.record_after(id_, field.anchor)
-        ahead = itertools.chain(field.record(id_, newest), field.live(id_))
+        ahead = itertools.chain(field.record(id_, newest), field.live(id_, self._obedience.interval_s))
         # In replay mode an earlier run may have told times that lie ahead of this run's T0.
         self._ahead = itertools.dropwhile(lambda seen: seen.time <= newest, ahead)
         self._next = next(self._ahead, None)
@@ -89,9 +96,9 @@ class FieldGateway:
                 async with self._client(host, port) as client:
                     self._roll.connected(self.id)
                     pause_s = _FIRST_PAUSE_S
-                    await self._speak(client, ended)
-            except MqttError as error:
-                self._roll.lost(self.id, str(error))
+                    await self._converse(client, ended)
+            except* MqttError as errors:
+                self._roll.lost(self.id, str(_first(errors)))
             await asyncio.sleep(pause_s)
             pause_s = min(2.0 * pause_s, _LONGEST_PAUSE_S)
 
@@ -108,6 +115,25 @@ class FieldGateway:
             keepalive=30,
             logger=_quiet,
         )
+
+    async def _converse(self, client: Client, ended: asyncio.Event) -> None:
+        # Here, not in the task: there the cancellation that it may lose would be the only word of the end.
+        await client.subscribe(messages.commands_topic(self.id), qos=1)
+        async with asyncio.TaskGroup() as group:
+            listening = group.create_task(self._listen(client, ended), name=f"commands {self.id}")
+            await self._speak(client, ended)
+            listening.cancel()
+
+    async def _listen(self, client: Client, ended: asyncio.Event) -> None:
+        """Take commands and answer each, also one that came before."""
+        async for message in client.messages:
+            found = self._obedience.take(message.payload) if isinstance(message.payload, bytes) else None
+            if found is not None:
+                command, answer = found
+                topic = messages.answer_topic(self.id, command)
+                await client.publish(topic, sampling.encode(answer), qos=1)
+            if ended.is_set():  # as in `run`: the cancellation may have been lost
+                return
 
     async def _speak(self, client: Client, ended: asyncio.Event) -> None:
         status = messages.status_topic(self.id)
@@ -146,3 +172,11 @@ class FieldGateway:
         self._seq += len(self._unsaid)
         self._memory.note_sent(self.id, self._unsaid[-1].time, self._seq)
         self._unsaid = []
+
+
+def _first(errors: BaseExceptionGroup[MqttError]) -> BaseException:
+    """Speaking and listening both fail when the link does: one of them tells it."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -33,6 +33,14 @@ def status_topic(gateway: str) -> str:
     return f"tongluo/v1/{gateway}/status"
 
 
+def commands_topic(gateway: str) -> str:
+    return f"tongluo/v1/{gateway}/commands"
+
+
+def answer_topic(gateway: str, command: str) -> str:
+    return f"tongluo/v1/{gateway}/commands/{command}"
+
+
 def readings(observations: Sequence[Observation], first_seq: int) -> bytes:
     """A JSON array, numbered from `first_seq`, with times as Beijing clocks show them."""
     return msgspec.json.encode(

@@ -10,7 +10,7 @@ from typing import Final
 from sensors.simulator.field import Field
 from sensors.simulator.gateway import FieldGateway, Pace, Roll
 from sensors.simulator.memory import Memory
-from sensors.simulator.scenarios import Calm, ScenarioName, Weather, parts_of, storm
+from sensors.simulator.scenarios import Calm, ScenarioName, Weather, fixed_loggers, parts_of, storm
 from tongluo.clock import wall_now
 from tongluo.region import County
 
@@ -38,7 +38,8 @@ async def simulate(plan: Plan, ended: asyncio.Event) -> None:
     pace = Pace(anchor, plan.speed, wall_now)
     speakers = sorted({station.gateway for station in plan.county.stations.values()})
     roll = Roll(f"{plan.host}:{plan.port}", len(speakers), say)
-    gateways = [FieldGateway(id_, field, pace, memory, roll) for id_ in speakers]
+    fixed = fixed_loggers(plan.county, plan.seed)
+    gateways = [FieldGateway(id_, field, pace, memory, roll, fixed) for id_ in speakers]
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(each.run(plan.host, plan.port, ended), name=f"gateway {each.id}")

@@ -58,6 +58,12 @@ def parts_of(county: County, seed: int) -> list[Station]:
     return parts
 
 
+def fixed_loggers(county: County, seed: int) -> set[str]:
+    """Stations whose interval cannot be changed: wherever a storm breaks out, the gauge nearest to its focus."""
+    gauges = [station for _, station in sorted(county.stations.items()) if "rain" in station.metrics]
+    return {near[1].id for focus in parts_of(county, seed) if len(near := nearest(focus, gauges)) > 1}
+
+
 def _far_from_each_other(gauges: Sequence[Station], seed: int) -> list[Station]:
     """The gauges from a drawn first one on, each the farthest from all before it."""
     if not gauges:

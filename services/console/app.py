@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.console import problems
 from services.console.api import (
     alerts,
+    commands,
     completeness,
     contract,
     detections,
@@ -32,6 +33,7 @@ _PARTS = (
     session,
     alerts,
     stations,
+    commands,
     detections,
     liveness,
     completeness,

@@ -25,6 +25,8 @@ KEEP_ALIVE_S: Final = 20
 RECEIVE_MAX: Final = 2000
 MAX_PACKET_BYTES: Final = 8 * 1024 * 1024
 BATCH_BYTES: Final = 8 * 1024 * 1024
+# Of what we deliver: one at a time, so one is enough.
+DELIVERY_PACKET_ID: Final = 2
 SESSION_EXPIRY_S: Final = 7 * 24 * 3600
 
 
@@ -103,6 +105,14 @@ class FieldConnection:
     def end_session(self) -> None:
         """Have the broker forget the session, and what is still queued in it, when this connection closes."""
         self._protocol.last_word = mqtt5.DisconnectPacket(session_expiry_interval=0).write()
+
+    async def deliver(self, topic: str, payload: bytes) -> str | None:
+        """Say something ourselves, at QoS 1, and wait for the broker's PUBACK; one at a time.
+
+        None, or the name of the reason for which the broker does not let it pass. Somebody else must go on taking
+        batches meanwhile. Raises ConnectionError when the broker is gone, TimeoutError when it does not answer.
+        """
+        return await self._protocol.deliver(topic, payload)
 
 
 @asynccontextmanager
@@ -199,6 +209,7 @@ class _Protocol(asyncio.Protocol):
         # Each waits for a packet of the type that is its key.
         self._answers: dict[type[object], asyncio.Future[Any]] = {}
         self._lost: Exception | None = None
+        self._delivering = asyncio.Lock()
         self._held_bytes = 0
         self._paused = False
         self._heard_s = 0.0
@@ -245,6 +256,17 @@ class _Protocol(asyncio.Protocol):
 
     async def ping(self) -> None:
         await self._ask(mqtt5.PingReqPacket().write(), mqtt5.PingRespPacket)
+
+    async def deliver(self, topic: str, payload: bytes) -> str | None:
+        async with self._delivering:
+            self.raise_if_lost()
+            packet = mqtt5.PublishPacket(
+                topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=DELIVERY_PACKET_ID
+            )
+            async with asyncio.timeout(10):
+                puback = await self._ask(packet.write(), mqtt5.PubAckPacket)
+        refused = puback.reason_code.value >= 128
+        return puback.reason_code.name if refused else None
 
     def send(self, data: bytes) -> None:
         if data and self._transport is not None and self._lost is None:

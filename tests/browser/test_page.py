@@ -97,6 +97,12 @@ async def test_the_alert_arrives_without_a_reload(tmp_path: Path) -> None:
             # The charts and the map take a moment to draw; for the README the storm may spread a little.
             await page.wait_for_timeout(110_000 if "SCREENSHOT" in os.environ else 3000)
             assert len(await picture(page, PICTURE)) > 50_000
+            # The storm has made a gauge sample more densely, and its gateway has said so.
+            async with officer(program.url) as api:
+                [asked, *_] = (await api.get("/commands", params={"state": "accepted"})).json()["items"]
+            await page.goto(f"{program.url}/#/stations/{asked['station']}")
+            sampling = page.get_by_test_id("station-sampling")
+            await expect(sampling).to_have_text(re.compile("加密观测：每 60 秒，至 .*（网关已确认）"))
 
 
 async def test_a_lost_stream_is_shown_and_mends_itself(tmp_path: Path) -> None:

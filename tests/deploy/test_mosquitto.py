@@ -131,6 +131,21 @@ async def test_a_gateway_hears_its_own_commands_only(broker: Mosquitto) -> None:
     assert (str(heard.topic), heard.payload) == (f"tongluo/v1/{ONE}/commands", b"for us")
 
 
+async def test_ingest_hears_answers_to_commands_from_their_own_gateway_only(broker: Mosquitto) -> None:
+    async with aiomqtt.Client(
+        "127.0.0.1",
+        broker.plain_port,
+        username="tongluo-ingest",
+        password=broker.passwords()["tongluo-ingest"],
+    ) as ingest:
+        await ingest.subscribe("tongluo/v1/+/commands/+", qos=1)
+        await publish(broker, f"tongluo/v1/{ONE}/commands/c-1", "forged", user=OTHER)
+        await publish(broker, f"tongluo/v1/{ONE}/commands/c-1", "mine")
+        async with asyncio.timeout(10):
+            heard = await anext(ingest.messages)
+    assert (str(heard.topic), heard.payload) == (f"tongluo/v1/{ONE}/commands/c-1", b"mine")
+
+
 async def test_a_server_that_is_not_trusted_gets_no_password(broker: Mosquitto, tmp_path: Path) -> None:
     for given in ({"ca": None}, {"host": "127.0.0.1"}):
         with pytest.raises(ssl.SSLCertVerificationError):

@@ -268,6 +268,46 @@ change = Table(
     _time("at"),
 )
 
+# The level of each hazard at each site as the downlink knows it; NULL once it has fallen away.
+sampling_level = Table(
+    "sampling_level",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("hazard", Text, primary_key=True),
+    Column("level", Text),
+    _time("time"),
+)
+
+# What stations were asked to do (services/ingest/downlink). `until` is NULL for a release; `in_force_s` is the interval
+# that the gateway says it keeps.
+command = Table(
+    "command",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("seq", BigInteger, Identity(), nullable=False),
+    Column("gateway", Text, nullable=False),
+    Column("station", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("interval_s", Integer, nullable=False),
+    _time("until", nullable=True),
+    Column("hazard", Text, nullable=False),
+    Column("level", Text),
+    _time("found"),
+    Column("number", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    _time("created"),
+    _time("due"),
+    _time("sent", nullable=True),
+    _time("answered", nullable=True),
+    Column("reason", Text),
+    Column("in_force_s", Integer),
+    Index("command_station_idx", "station", "seq"),
+    Index("command_site_idx", "site", "station", "seq"),
+    Index("command_seq_idx", "seq"),
+    Index("command_due_idx", "due", postgresql_where="state IN ('pending', 'sent')"),
+)
+
 account = Table(
     "account",
     metadata,

@@ -1,8 +1,8 @@
 /** The console's HTTP API: one function per call, one error type, one place that notices a lost session. */
 
 import type {
-  Alert, AlertDetail, AlertPage, Bucket, CompletenessReport, County, DayDetail, Liveness, NewSubscription, Quarantined,
-  QuarantinedDetail, QuarantineSummary, Rule, Series, Session, Site, Station, Subscription,
+  Alert, AlertDetail, AlertPage, Bucket, Command, CompletenessReport, County, DayDetail, Liveness, NewSubscription,
+  Quarantined, QuarantinedDetail, QuarantineSummary, Rule, Series, Session, Site, Station, Subscription,
 } from './types'
 
 export const STREAM_URL = '/api/v1/stream'
@@ -98,6 +98,8 @@ export const api = {
   stations: () => call<Station[]>('GET', 'stations'),
   series: (station: string, asked: SeriesQuery) =>
     call<Series>('GET', `stations/${id(station)}/series?${query({ ...asked })}`),
+  newestCommand: (station: string) =>
+    call<{ items: Command[] }>('GET', `commands?${query({ station, limit: 1 })}`),
   rules: () => call<Rule[]>('GET', 'rules'),
 
   alerts: (state: 'open' | 'all', cursor: string | null = null) =>

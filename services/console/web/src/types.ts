@@ -316,6 +316,26 @@ export interface DayDetail extends Omit<StationDay, 'metrics'> {
   >
 }
 
+/** What a station was asked to do. */
+export interface Command {
+  id: string
+  gateway: string
+  station: string
+  site: string
+  interval_s: number
+  /** null: a release, back to the station's own interval. */
+  until: string | null
+  hazard: string
+  level: Level | null
+  state: 'pending' | 'sent' | 'accepted' | 'refused' | 'unanswered' | 'expired' | 'superseded'
+  attempts: number
+  created: string
+  sent: string | null
+  answered: string | null
+  reason: string | null
+  in_force_s: number | null
+}
+
 /** The events of `GET stream`, by name. */
 export interface StreamEvents {
   hello: { now: string; mode: Mode }

@@ -121,6 +121,17 @@ const en: typeof zh = {
     missing: 'There is no such station; the link may be out of date.',
     noMetrics: 'This station has no metric to draw',
     alertHere: 'Alert at this site',
+    sampling: {
+      seconds: '{seconds} s',
+      dense: 'Denser sampling: every {interval} until {until} ({outcome})',
+      denseAsked: 'Denser sampling asked for: every {interval} until {until} ({outcome})',
+      release: 'Back to ordinary sampling: every {interval} ({outcome})',
+      pending: 'waiting for the gateway',
+      sent: 'waiting for the gateway',
+      accepted: 'confirmed by the gateway',
+      refused: 'refused by the gateway: {reason}',
+      unanswered: 'no answer from the gateway, sent {attempts} times',
+    },
   },
   chart: {
     perBucket: 'per {bucket}',

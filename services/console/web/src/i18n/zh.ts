@@ -101,6 +101,17 @@ export default {
     missing: '没有这个站点，可能链接已失效。',
     noMetrics: '该站点没有可绘制的监测项',
     alertHere: '所在位置有预警',
+    sampling: {
+      seconds: '{seconds} 秒',
+      dense: '加密观测：每 {interval}，至 {until}（{outcome}）',
+      denseAsked: '已请求加密观测：每 {interval}，至 {until}（{outcome}）',
+      release: '恢复常规观测：每 {interval}（{outcome}）',
+      pending: '等待网关确认',
+      sent: '等待网关确认',
+      accepted: '网关已确认',
+      refused: '网关拒绝：{reason}',
+      unanswered: '网关未应答，已发送 {attempts} 次',
+    },
   },
   chart: {
     perBucket: '每 {bucket}',
