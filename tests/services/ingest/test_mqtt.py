@@ -1,15 +1,17 @@
 """The MQTT client against a real broker: nothing acknowledged is lost, nothing unacknowledged is forgotten."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
+from uuid import uuid4
 
 import aiomqtt
 import pytest
 
 from services.embedded.broker import EmbeddedBroker
 from services.embedded.ports import free_port
-from services.ingest.mqtt import Broker, FieldConnection, Message, subscribe
+from services.ingest.mqtt import RECEIVE_MAX, Broker, FieldConnection, Message, subscribe
 
 _names = count(1)
 
@@ -106,3 +108,39 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(65536):
             writer.write(data)
     writer.close()
+
+
+@pytest.mark.parametrize("kind", ["embedded", "mosquitto"])
+async def test_what_is_held_is_bounded_while_nothing_is_acknowledged(
+    mqtt: EmbeddedBroker, stack: Callable[[str], str], kind: str
+) -> None:
+    """As when the log is slow or away: the rest waits at the broker, and comes when there is room."""
+    port, port_v5 = mqtt.port, mqtt.port_v5
+    if kind == "mosquitto":
+        port = port_v5 = int(stack("mqtt").rpartition(":")[2])
+    us, topic = Broker("127.0.0.1", port_v5, f"bounded-{uuid4()}"), f"t{uuid4()}/a"
+    wanted = 2 * RECEIVE_MAX + 100
+    async with subscribe(us, [topic]) as field:
+        await publish_fast(port, topic, wanted)
+        held: list[Message] = []
+        with suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(1.0):
+                    held += await field.batch(500)
+        assert 0 < len(held) <= RECEIVE_MAX
+        found = {message.payload for message in held}
+        field.acknowledge(held)
+        while len(found) < wanted:
+            async with asyncio.timeout(10):
+                more = await field.batch(500)
+            found |= {message.payload for message in more}
+            field.acknowledge(more)
+        field.end_session()
+
+
+async def publish_fast(port: int, topic: str, number: int) -> None:
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        for start in range(0, number, 200):
+            async with asyncio.TaskGroup() as group:
+                for n in range(start, min(number, start + 200)):
+                    group.create_task(client.publish(topic, b"%d" % n, qos=1))
