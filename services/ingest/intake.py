@@ -13,7 +13,6 @@ from services.ingest.quality.inspector import Inspected, Inspector
 from services.ingest.rows import Rows
 from tongluo import wire
 from tongluo.clock import Clock
-from tongluo.detection import Snapshot
 from tongluo.hazards import Words
 from tongluo.log.port import Entry
 from tongluo.reading import Refusal
@@ -35,10 +34,10 @@ class Told:
 
 @dataclass(frozen=True)
 class Taken:
-    """What messages hold: entries for the log, the snapshots that must be stored before, and what to learn after."""
+    """What messages hold: entries for the log, the detections whose snapshots are stored before, what to learn after."""
 
     entries: list[Entry]
-    snapshots: list[Snapshot]
+    pictured: list[pipeline.Detected]
     places: Places
     inspected: Inspected
 
@@ -94,8 +93,8 @@ class Intake:
             *_refusals(sorted_.refused),
             *statuses,
         ]
-        snapshots = [found.snapshot for found in sorted_.detected if found.snapshot is not None]
-        return Taken(entries, snapshots, self._places, inspected)
+        pictured = [found for found in sorted_.detected if found.snapshot is not None]
+        return Taken(entries, pictured, self._places, inspected)
 
     def learn(self, taken: Taken) -> None:
         """Remember what is in the log: a message that fails there is judged anew when it comes again."""

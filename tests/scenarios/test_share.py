@@ -85,7 +85,8 @@ async def identities(log: Log) -> list[tuple[str, int]]:
     ends, place = await log.ends(READINGS), dict.fromkeys(range(READINGS.partitions), 0)
     group = f"identities-{os.getpid()}-{next(_counts)}"
     async with log.join(group, READINGS, commits=False) as consumer, asyncio.timeout(60):
-        while place != ends:
+        # The log may grow meanwhile.
+        while any(place[partition] < end for partition, end in ends.items()):
             match await consumer.next(timeout_s=1.0):
                 case Assigned(partitions):
                     for partition in partitions:

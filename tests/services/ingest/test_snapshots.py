@@ -1,14 +1,28 @@
 """Snapshots on the disk: whole or not at all, once, where only their digest says, and never more than allowed."""
 
+import base64
 import hashlib
 import os
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from services.ingest.intake import Intake
+from services.ingest.keeper import Keeper
+from services.ingest.mqtt import Message
+from services.ingest.pipeline import Limits
 from services.ingest.snapshots import Snapshots
+from tests.conftest import opened_log
+from tongluo import testing, wire
+from tongluo.clock import EventClock
 from tongluo.detection import MAX_SNAPSHOT_BYTES, ImageType, Snapshot
+from tongluo.log.port import Batch
+from tongluo.reading import Refusal
+from tongluo.region import Station, StationKind
+from tongluo.topics import DETECTIONS, QUARANTINE
 
 LARGE = 10 * MAX_SNAPSHOT_BYTES
 
@@ -84,3 +98,29 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_a_bound_that_holds_nothing_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least"):
         Snapshots(tmp_path, 1000)
+
+
+async def test_a_disk_that_takes_no_picture_holds_up_nothing(dsn: str, tmp_path: Path) -> None:
+    """The detection is in the log, and the picture's bytes are in quarantine."""
+    (tmp_path / "snapshots").write_text("a file where the folder should be")
+    county = testing.county()
+    camera = Station("C-1", "", StationKind.FIRE_CAMERA, "S-1", "G-1", 28.2, 120.4, ())
+    county = msgspec.structs.replace(county, stations={**county.stations, camera.id: camera})
+    at = datetime(2026, 7, 1, tzinfo=UTC)
+    jpeg = b"\xff\xd8\xff\xe0 smoke"
+    sent = {
+        "camera": "C-1", "time": at.isoformat(), "kind": "smoke", "confidence": 0.9, "azimuth": 10.0, "cone": 4.0,
+        "snapshot": {"data": base64.b64encode(jpeg).decode()},
+    }  # fmt: skip
+    async with opened_log(dsn) as log:
+        intake = Intake(lambda: county, EventClock(at), Limits(None, None), None, "test")
+        keeper = Keeper(log, intake, Snapshots(tmp_path / "snapshots", LARGE))
+        await keeper.keep([Message("tongluo/v1/G-1/detections", msgspec.json.encode(sent), at)])
+        assert sum((await log.ends(DETECTIONS)).values()) == 1
+        async with log.join("test", QUARANTINE, commits=False) as consumer:
+            found: list[Refusal] = []
+            while not found:
+                event = await consumer.next(timeout_s=5)
+                if isinstance(event, Batch):
+                    found += [wire.REFUSAL.decode(entry.value) for entry in event.entries]
+    assert [(one.code, one.payload) for one in found] == [("snapshot_not_stored", jpeg)]
