@@ -12,10 +12,10 @@ from tongluo import wire
 from tongluo.clock import wall_now
 from tongluo.hazards import Words
 from tongluo.log.port import Entry, Log
+from tongluo.readings import Readings
 from tongluo.topics import QUARANTINE
 
 logger = logging.getLogger(__name__)
-from tongluo.readings import Readings
 
 
 class Keeper:
