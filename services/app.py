@@ -7,17 +7,13 @@ file nobody knows whether a part is embedded or far away.
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import psycopg
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services import asyncapi
@@ -26,13 +22,9 @@ from services.console.app import build
 from services.console.health import Health, build_health
 from services.console.hub import Hub
 from services.console.room import Keeping, Room
-from services.console.server import Server, bind
+from services.console.server import Server
 from services.county_watch import CountyWatch
-from services.embedded.broker import EmbeddedBroker, broker
-from services.embedded.folder import prepare_folder, sole_user
-from services.embedded.identities import gate_config, keep_identities, prepare_identities
-from services.embedded.postgres import EmbeddedPostgres, postgres
-from services.embedded.process import in_thread
+from services.embedded.identities import keep_identities
 from services.housekeeping import expiring, keeping, trimming
 from services.ingest import recorder
 from services.ingest.downlink.demand import Demand
@@ -41,7 +33,6 @@ from services.ingest.follow import Follow
 from services.ingest.guests import Guest
 from services.ingest.intake import Intake
 from services.ingest.keeper import Keeper
-from services.ingest.mqtt import Broker
 from services.ingest.pipeline import Limits
 from services.ingest.requeue import Requeue
 from services.ingest.service import Ingest
@@ -52,73 +43,36 @@ from services.ingest.sparkplug_host import SparkplugHost
 from services.lag import lags
 from services.notify.desk import Desk
 from services.notify.outbox import Outbox
-from services.rules.catalogue import RainRule, load, words
+from services.parts import (
+    Field,
+    Parts,
+    Progress,
+    alone,
+    clock_of,
+    county_of,
+    database_of,
+    field_of,
+    listening,
+    log_of,
+    prepare_store,
+)
+from services.rules.catalogue import load, words
 from services.rules.service import Rules
-from services.settings import ClockKind, Embedded, MqttAddress, PostgresDsn, Role, SameAsStore, Settings
+from services.settings import ClockKind, Role, Settings
 from services.silence import Silence, standing
-from tongluo.clock import Clock, EventClock, WallClock, wall_now
-from tongluo.errors import MissingPartError, SettingsError
-from tongluo.log.kafka import open_kafka
-from tongluo.log.kafka_address import KafkaAddress
+from tongluo.clock import wall_now
 from tongluo.log.port import Log
-from tongluo.log.postgres import open_log
 from tongluo.postgres import Listener
 from tongluo.region import County
 from tongluo.sampling import DenseIntervals
 from tongluo.store.engine import open_store
-from tongluo.store.layout import Layout, layout_of
-from tongluo.store.migrate import migrate
-from tongluo.store.registry import Registered, newest, take_up
+from tongluo.store.layout import layout_of
 from tongluo.supervise import Pulse, Supervisor
-from tongluo.supervise import Role as RoleWork
-
-Progress = Callable[[str], None]
 
 # How long a clean stop waits for gateways that go on sending.
 DRAIN_S: Final = 20.0
 # A broker on the same machine with something to send is never silent for this long.
 QUIET_S: Final = 0.5
-
-
-@dataclass(frozen=True)
-class Database:
-    """The store's database, and the server behind it if it is our own."""
-
-    dsn: str
-    own: EmbeddedPostgres | None = None
-
-
-@dataclass(frozen=True)
-class Field:
-    """Where ingest listens, and the port gateways connect to."""
-
-    broker: Broker
-    gateway_port: int
-    own: EmbeddedBroker | None = None
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the roles are made of."""
-
-    settings: Settings
-    database: Database
-    log: Log
-    engine: AsyncEngine
-    layout: Layout
-    # For roles whose work would be done again, the same, after a crash of the database.
-    relaxed: AsyncEngine
-    listener: Listener
-    # What keeps an eye on the log's own server, where it has one.
-    log_role: RoleWork | None
-    field: Field
-    watch: CountyWatch
-    clock: Clock
-    rules: tuple[RainRule, ...]
-
-    def described(self) -> County:
-        """The county as it is now."""
-        return self.watch.county()
 
 
 @dataclass(frozen=True)
@@ -143,20 +97,20 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
     """
     rules = load(settings.rules)
     # What can be refused is tried before anything is touched: a second start must not disturb a running program.
-    with _alone(settings), _listening(settings) as (page_socket, health_socket):
-        async with _database(settings, progress) as database:
+    with alone(settings), listening(settings) as (page_socket, health_socket):
+        async with database_of(settings, progress) as database:
             dsn = database.dsn
             progress("preparing the database")
-            await asyncio.to_thread(_migrate, dsn)
+            await asyncio.to_thread(prepare_store, dsn)
             listener = Listener(dsn)
             async with (
                 open_store(dsn) as engine,
                 open_store(dsn, pool_size=5, relaxed=True) as relaxed,
-                _log(settings, dsn, listener) as (log, log_role),
+                log_of(settings, dsn, listener) as (log, log_role),
             ):
-                watch = CountyWatch(engine, listener, await _county(engine, county, settings, progress))
-                clock = await _clock(settings, engine)
-                async with _field(settings, watch.county(), progress) as field:
+                watch = CountyWatch(engine, listener, await county_of(engine, county, settings, progress))
+                clock = await clock_of(settings, engine)
+                async with field_of(settings, watch.county(), progress) as field:
                     parts = Parts(
                         settings,
                         database,
@@ -194,16 +148,6 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                                 await _drain(ingest, supervisor.pulses["ingest"], progress)
 
 
-def _migrate(dsn: str) -> None:
-    try:
-        migrate(dsn)
-    except (SQLAlchemyError, psycopg.Error, ValueError) as error:
-        where = str(error).strip().splitlines()[0]
-        raise MissingPartError(
-            f"the store is not usable ({where}): start PostgreSQL, or correct TONGLUO_STORE"
-        ) from error
-
-
 async def _drain(ingest: Ingest, pulse: Pulse, progress: Progress) -> None:
     """Before a broker of our own is stopped, take what it has acknowledged to gateways and still holds."""
     try:
@@ -214,31 +158,6 @@ async def _drain(ingest: Ingest, pulse: Pulse, progress: Progress) -> None:
         progress(
             f"not everything was taken from the broker in {DRAIN_S:.0f} s ({fault}): stopping all the same"
         )
-
-
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """Only one program may keep servers in a data folder; one that keeps none needs no folder."""
-    keeps_broker = settings.mqtt == Embedded() and Role.INGEST in settings.roles
-    if settings.store != Embedded() and not keeps_broker:
-        yield
-        return
-    with sole_user(prepare_folder(settings.data)):
-        yield
-
-
-@contextmanager
-def _listening(settings: Settings) -> Iterator[tuple[socket.socket | None, socket.socket | None]]:
-    """The page's socket, where this process serves it, and that of the probes, where they have one of their own."""
-    host, page, probes = settings.http_host, None, None
-    with ExitStack() as stack:
-        if Role.CONSOLE in settings.roles:
-            page = stack.enter_context(bind(host, settings.http_port))
-        if settings.health_port is not None:
-            probes = stack.enter_context(
-                bind(host, settings.health_port, "the probes", "TONGLUO_HEALTH_PORT")
-            )
-        yield page, probes
 
 
 def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
@@ -327,86 +246,6 @@ def _add_console(
     supervisor.add("hub", hub.run)
     supervisor.add("console", server.run)
     return server.url
-
-
-@asynccontextmanager
-async def _database(settings: Settings, progress: Progress) -> AsyncIterator[Database]:
-    match settings.store:
-        case Embedded():
-            folder = prepare_folder(settings.data)
-            progress(f"starting PostgreSQL in {folder / 'postgres'}")
-            async with in_thread(postgres(folder)) as found:
-                yield Database(found.dsn, found)
-        case PostgresDsn(dsn):
-            yield Database(dsn)
-
-
-@asynccontextmanager
-async def _field(settings: Settings, county: County, progress: Progress) -> AsyncIterator[Field]:
-    """The broker. It comes last: what a gateway sends before ingest has subscribed would go nowhere."""
-    match settings.mqtt:
-        case Embedded() if Role.INGEST in settings.roles:
-            folder = prepare_folder(settings.data)
-            config = gate_config(settings, folder)
-            prepare_identities(config, county, progress)
-            progress(f"starting the MQTT broker on {config.plain_host}:{config.port}")
-            async with in_thread(broker(folder, config)) as found:
-                door = found.private
-                # No client of the gate can have this id, and with it our session.
-                name = f"internal:{settings.mqtt_client}"
-                us = Broker("127.0.0.1", door.port_v5, name, door.user, door.secret)
-                yield Field(us, found.port, found)
-        case Embedded():
-            yield Field(Broker("", 0, ""), 0)
-        case MqttAddress(host, port, user, password, tls, ca, cert, key):
-            us = Broker(host, port, settings.mqtt_client, user, password, tls, ca, cert, key)
-            yield Field(us, port)
-
-
-@asynccontextmanager
-async def _log(
-    settings: Settings, store: str, listener: Listener
-) -> AsyncIterator[tuple[Log, RoleWork | None]]:
-    """The event log, and the role to keep running for it alone."""
-    match settings.log:
-        case SameAsStore():
-            async with open_log(store, listener, relaxed=True) as log:
-                yield log, None
-        case PostgresDsn(dsn):
-            own = Listener(dsn)
-            async with open_log(dsn, own) as log:
-                yield log, own.run
-        case KafkaAddress() as address:
-            async with open_kafka(address, member=settings.member) as kafka:
-                yield kafka, kafka.watch
-
-
-async def _county(
-    engine: AsyncEngine, given: County | None, settings: Settings, progress: Progress
-) -> Registered:
-    if given is not None:
-        source = f"folder {settings.county.resolve()}" if settings.county is not None else "built in"
-        if not await take_up(engine, given, source, wall_now()):
-            progress(
-                f"the registry has been edited and stays as it is; it differs from {source}: see `tongluo registry "
-                "diff --replace FOLDER`, and `tongluo registry import --replace FOLDER` to take the folder's"
-            )
-    found = await newest(engine)
-    if found is None:
-        raise SettingsError(
-            "no county is registered yet: set TONGLUO_COUNTY to a folder with county.toml and divisions.csv"
-        )
-    return found
-
-
-async def _clock(settings: Settings, engine: AsyncEngine) -> Clock:
-    match settings.clock:
-        case ClockKind.WALL:
-            return WallClock()
-        case ClockKind.EVENT:
-            async with engine.connect() as connection:
-                newest: datetime | None = await connection.scalar(text("SELECT max(time) FROM latest"))
-            return EventClock(newest)
 
 
 def _add_ingest(supervisor: Supervisor, parts: Parts) -> Ingest:
