@@ -1,10 +1,10 @@
 """What the readings of others wait while one gateway sends days of back-fill: publish to store, before and meanwhile.
 
 The full stack, each role a process. A gateway of twenty gauges sends 300,000 readings of the last days in messages of
-500, as fast as they are acknowledged; the other gauges report live, fifty readings a second, stamped when they are
+500, as fast as they are acknowledged or at a rate; the other gauges report live, fifty readings a second, stamped when they are
 sent. No alert may rise, and afterwards every reading must be in the store.
 
-    python -m benchmarks.backfill [--readings 300000]
+    python -m benchmarks.backfill [--readings 300000] [--rate 0]
 """
 
 import argparse
@@ -49,7 +49,7 @@ async def live(client: aiomqtt.Client, stop: asyncio.Event) -> int:
     return nth
 
 
-async def back_fill(client: aiomqtt.Client, readings: int) -> None:
+async def back_fill(client: aiomqtt.Client, readings: int, rate: float) -> None:
     """A storm of the past among them: 30 mm in every hour would be red, were it now."""
     steps = readings // len(LATE)
     first = wall_now().replace(microsecond=0) - timedelta(hours=2) - steps * timedelta(seconds=10)
@@ -58,7 +58,10 @@ async def back_fill(client: aiomqtt.Client, readings: int) -> None:
         for step in range(steps)
         for number in LATE
     ]
+    began_s = time.monotonic()
     for start in range(0, len(every), PER_MESSAGE):
+        if rate:
+            await asyncio.sleep(max(0.0, began_s + start / rate - time.monotonic()))
         payload = msgspec.json.encode(every[start : start + PER_MESSAGE])
         await client.publish(topic_of(LATE[0]), payload, qos=1)
 
@@ -78,7 +81,7 @@ async def delays_ms(store: Connection, since: datetime, until: datetime) -> dict
     return {"readings": row[0], "median": round(median), "p99": round(p99), "max": round(longest)}  # type: ignore[dict-item]
 
 
-async def bench(readings: int) -> None:
+async def bench(readings: int, rate: float) -> None:
     load_before = os.getloadavg()[0]
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tongluo-bench-")))
@@ -96,7 +99,7 @@ async def bench(readings: int) -> None:
             sending = group.create_task(live(one, stop))
             await asyncio.sleep(BEFORE_S)
             filling = wall_now()
-            await back_fill(other, readings)
+            await back_fill(other, readings, rate)
             sent = wall_now()
             await _stored(store, readings)
             filled = wall_now()
@@ -139,7 +142,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--readings", type=int, default=300_000, help="of back-fill")
-    asyncio.run(bench(parser.parse_args().readings))
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="readings a second of back-fill; 0 is at once"
+    )
+    arguments = parser.parse_args()
+    asyncio.run(bench(arguments.readings, arguments.rate))
 
 
 if __name__ == "__main__":
