@@ -163,6 +163,15 @@ def _anonymous(answer: str, given: ValidationInfo) -> str:
     return answer
 
 
+def _shared(name: str | None, given: ValidationInfo) -> str | None:
+    # rumqttd 0.20 panics when the last member of a shared subscription leaves (docs/decisions/0014).
+    if name is not None and given.data.get("mqtt") == Embedded():
+        raise ValueError(
+            "needs a real broker (TONGLUO_MQTT): the embedded one does not outlive a shared subscription"
+        )
+    return name
+
+
 def is_loopback(host: str) -> bool:
     """Whether an address is reached from this machine alone."""
     return ipaddress.ip_address(host).is_loopback
@@ -233,7 +242,9 @@ class Settings(BaseModel):
     mqtt_tls_client_ca: Folder | None = None
     mqtt_tls_port: Annotated[Port | None, AfterValidator(_with_certificate)] = None
     mqtt_client: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "tongluo-ingest"
-    mqtt_share: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
+    mqtt_share: Annotated[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None, AfterValidator(_shared)
+    ] = None
     sparkplug_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] | None = None
     sl651_host: str = "127.0.0.1"
     sl651_port: Annotated[int, Field(ge=0, le=65535)] | None = None

@@ -15,6 +15,11 @@ BATCH_MESSAGES: Final = 500
 Before = Callable[[], Awaitable[None]]
 
 
+def filters(share: str | None) -> tuple[str, ...]:
+    """What ingest subscribes to: all of the field, or its share of it in a group of that name."""
+    return FILTERS if share is None else tuple(f"$share/{share}/{one}" for one in FILTERS)
+
+
 class Ingest:
     """Reads the field until cancelled.
 
@@ -34,8 +39,7 @@ class Ingest:
         self._broker = broker
         self._keeper = keeper
         self._guests = guests
-        own = FILTERS if share is None else tuple(f"$share/{share}/{one}" for one in FILTERS)
-        self.filters = (*own, *(one for guest in guests for one in guest.filters))
+        self.filters = (*filters(share), *(one for guest in guests for one in guest.filters))
         self._before = before
         self._held = 0
         self._taken = 0

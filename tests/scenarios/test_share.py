@@ -34,25 +34,15 @@ def broker(stack: Callable[[str], str]) -> str:
 
 
 @pytest.fixture
-def inside(broker: str, request: pytest.FixtureRequest) -> str:
-    """The same for ingest, which goes past the gate of the embedded broker."""
-    embedded: EmbeddedBroker = request.getfixturevalue("mqtt")
-    if not broker.endswith(f":{embedded.port_v5}"):
-        return broker
-    door = embedded.private
-    return f"mqtt://{door.user}:{door.secret}@127.0.0.1:{door.port_v5}"
-
-
-@pytest.fixture
 async def members(
-    broker: str, inside: str, stack_dsn: str, kafka: KafkaAddress, tmp_path: Path
+    broker: str, stack_dsn: str, kafka: KafkaAddress, tmp_path: Path
 ) -> AsyncIterator[list[Command]]:
     """Three ingest processes with a client id each, one share, one log, one store."""
     write_county(tmp_path / "county", STATIONS)
     environment = {
         "TONGLUO_STORE": stack_dsn,
         "TONGLUO_LOG": f"kafka://{kafka.bootstrap}/{kafka.namespace}",
-        "TONGLUO_MQTT": inside,
+        "TONGLUO_MQTT": broker,
         "TONGLUO_MQTT_SHARE": kafka.namespace,
         "TONGLUO_COUNTY": str(tmp_path / "county"),
     }

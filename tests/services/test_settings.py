@@ -127,3 +127,10 @@ def test_what_is_let_in_is_also_kept() -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml"):
         read_settings(tmp_path / "none.toml", {})
+
+
+def test_sharing_the_field_needs_a_real_broker() -> None:
+    with pytest.raises(SettingsError, match="MQTT_SHARE: needs a real broker"):
+        read_settings(environment={"TONGLUO_MQTT_SHARE": "county"})
+    given = {"TONGLUO_MQTT_SHARE": "county", "TONGLUO_MQTT": "mqtt://broker"}
+    assert read_settings(environment=given).mqtt_share == "county"

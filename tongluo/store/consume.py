@@ -1,8 +1,9 @@
 """The loop of a consumer whose effect is in the store: effect and place in the log in one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -11,6 +12,9 @@ from tongluo.log.port import Assigned, Batch, Consumer, Log, Stored
 from tongluo.store.positions import advance, positions
 from tongluo.supervise import Pulse
 from tongluo.topics import Topic
+
+# Some twenty thousand readings: a second or so of writing.
+PORTION_BYTES: Final = 1024 * 1024
 
 Effect = Callable[[AsyncConnection, tuple[Stored, ...]], Awaitable[None]]
 
@@ -38,9 +42,10 @@ class StoreConsumer:
                 if isinstance(event, Assigned):
                     await self._take_up(consumer, event.partitions)
                 elif isinstance(event, Batch):
-                    async with self.engine.begin() as connection:
-                        await advance(connection, self.group, self.topic, _taken(event))
-                        await self.effect(connection, event.entries)
+                    for portion in _portions(event):
+                        async with self.engine.begin() as connection:
+                            await advance(connection, self.group, self.topic, _taken(portion))
+                            await self.effect(connection, portion.entries)
                     pulse.count(self.topic.name, len(event.entries))
                     if len(event.entries) < self.batch_size:
                         await asyncio.sleep(self.gather_s)
@@ -58,6 +63,19 @@ class StoreConsumer:
                     "consumer_position"
                 )
             consumer.seek(partition, place)
+
+
+def _portions(batch: Batch) -> Iterator[Batch]:
+    """A batch in transactions of bounded size: entries hold a thousand readings each when much comes in."""
+    held: list[Stored] = []
+    size = 0
+    for entry in batch.entries:
+        if held and size + len(entry.value) > PORTION_BYTES:
+            yield Batch(tuple(held))
+            held, size = [], 0
+        held.append(entry)
+        size += len(entry.value)
+    yield Batch(tuple(held))
 
 
 def _taken(batch: Batch) -> dict[int, tuple[int, int]]:

@@ -115,7 +115,7 @@ class Inspector:
     def _remember(self, batch: Batch, chain: Sequence) -> None:
         memory = self._memory
         _, sound = spikes_and_sound(chain, memory, self._limits)
-        since = same_since_us(chain, memory)
+        since = same_since_us(chain, memory, self._limits)
         # The last of each series in the chain is its newest.
         last = np.ones(len(chain.chain), bool)
         last[:-1] = chain.chain_which[1:] != chain.chain_which[:-1]

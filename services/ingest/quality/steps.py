@@ -20,6 +20,8 @@ MINUTE_US: Final = 60_000_000
 # A gauge is doubted for its neighbours' sake only where so many of them speak and none has so much, in mm an hour.
 LEAST_NEIGHBOURS: Final = 3
 DRY_MM: Final = 1.0
+# Below this the same rain again is how a tipping bucket counts, not a fault.
+CALM_MM: Final = 1.0
 # How far ahead of its arrival a reading may be stamped before its gateway's clock is doubted.
 CLOCK_AHEAD_US: Final = MINUTE_US
 
@@ -60,12 +62,12 @@ def rate_of_change(look: Look) -> Flags:
 
 
 def stuck_value(look: Look) -> Flags:
-    """The very same value for longer than is believed; rain's own calm, zero, is no fault."""
+    """The very same value for longer than is believed; a bucket's small steps in calm weather are no fault."""
     chain, limits = look.sequence, look.limits
-    since = same_since_us(chain, look.memory)
+    since = same_since_us(chain, look.memory, limits)
     long = (chain.chain_time_us - since) > limits.stuck_after_us[chain.chain_which]
-    dry = limits.rain[chain.chain_which] & (chain.chain_value == 0.0)
-    return _flags(_by_row(look, long & ~dry & ~chain.first), Flag.STUCK)
+    calm = limits.rain[chain.chain_which] & (chain.chain_value < CALM_MM)
+    return _flags(_by_row(look, long & ~calm & ~chain.first), Flag.STUCK)
 
 
 def isolated_spike(look: Look) -> Flags:
@@ -119,11 +121,12 @@ def late(look: Look) -> Flags:
     return _flags((behind > look.limits.late_after_us[look.batch.which]) & look.timely, Flag.LATE)
 
 
-def same_since_us(chain: Sequence, memory: Memory) -> Ints:
-    """Since when each of the chain's series has had the value it has there."""
+def same_since_us(chain: Sequence, memory: Memory, limits: LimitTable) -> Ints:
+    """Since when each of the chain's series has had the value it has there, without a silence as long as the limit."""
     changed = np.ones(len(chain.chain), bool)
     changed[1:] = chain.chain_value[1:] != chain.chain_value[:-1]
-    changed |= chain.first
+    pause = np.diff(chain.chain_time_us.astype(np.float64), prepend=np.nan)
+    changed |= chain.first | (pause > limits.stuck_after_us[chain.chain_which])
     own = np.where(chain.first, memory.same_since_us[chain.chain_which], chain.chain_time_us)
     begins = np.maximum.accumulate(np.where(changed, np.arange(len(own)), 0))
     since: Ints = own[begins]

@@ -69,7 +69,7 @@ async def following(follow: Follow) -> AsyncIterator[Pulse]:
         yield supervisor.pulses["follow"]
 
 
-STUCK = [(5.0 * n, 0.4) for n in range(45)]
+STUCK = [(5.0 * n, 4.0) for n in range(45)]
 DUPLICATES = [(0.0, 1.0), (5.0, 2.0), (10.0, 0.0), (5.0, 2.0), (10.0, 0.0), (0.0, 1.0), (15.0, 0.2)]
 CUTS = [*((STUCK, nth) for nth in (1, 36, 37, 38, 43)), *((DUPLICATES, nth) for nth in (3, 5))]
 

@@ -62,10 +62,11 @@ class Slow:
     @staticmethod
     def _after(past: Past, bounds: Limits, rain: bool, time_us: int, value: float) -> Flag:
         found = Flag(0)
-        if past.last is None or past.last[1] != value:
+        pause_s = (time_us - past.last[0]) / 1e6 if past.last is not None else 0.0
+        if past.last is None or past.last[1] != value or pause_s > (bounds.stuck_after_s or float("inf")):
             past.same_since_us = time_us
         if bounds.stuck_after_s and time_us - past.same_since_us > bounds.stuck_after_s * 1e6:
-            found |= Flag(0) if rain and value == 0.0 else Flag.STUCK
+            found |= Flag(0) if rain and value < 1.0 else Flag.STUCK
         if past.last is not None:
             minutes = max((time_us - past.last[0]) / MINUTE_US, 1.0)
             change = value if rain else abs(value - past.last[1])

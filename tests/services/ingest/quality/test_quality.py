@@ -152,6 +152,10 @@ def test_a_stuck_value_is_noticed_and_dry_weather_is_not() -> None:
     level = [(2, 10.0 * n, 7.5) for n in range(6)]
     assert flags(level) == [Flag(0)] * 4 + [Flag.STUCK] * 2
     assert flags([(0, 10.0 * n, 0.0) for n in range(40)]) == [Flag(0)] * 40
+    # A bucket tips 0.2 mm or nothing; and the same amount on another day is chance.
+    assert flags([(0, 10.0 * n, 0.2) for n in range(40)]) == [Flag(0)] * 40
+    assert flags([(0, 0.0, 5.0), (0, 1440.0, 5.0), (0, 2880.0, 5.0)]) == [Flag(0)] * 3
+    assert flags([(0, 10.0 * n, 5.0) for n in range(20)])[-1] == Flag.STUCK
 
 
 def test_rain_faster_than_it_can_fall() -> None:
