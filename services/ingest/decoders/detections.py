@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from services.ingest.decoders.parts import refuse, shown
+from services.ingest.decoders.parts import What, explain, refuse, shown
 from services.ingest.observation import Refused, Sighting
 from tongluo.detection import (
     MAX_SNAPSHOT_BYTES,
@@ -69,6 +69,7 @@ _EXPECTED: Final[dict[str, tuple[Any, str, str]]] = {
         "at most 64 letters, digits and . _ : -",
     ),
 }
+_WHAT: Final = What("not_a_detection", "识别结果", "detection", _EXPECTED, frozenset({"track"}))
 
 
 def decode(payload: bytes, received: datetime) -> Iterator[Sighting | Refused]:
@@ -77,7 +78,7 @@ def decode(payload: bytes, received: datetime) -> Iterator[Sighting | Refused]:
         sent = _sent.decode(payload)
         time = sent.time.astimezone(UTC)
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
-        yield _explain(payload, error)
+        yield explain(payload, error, _WHAT)
         return
     snapshot = None if sent.snapshot is None else _snapshot(sent.snapshot, payload)
     picture = snapshot if isinstance(snapshot, Snapshot) else None
@@ -121,45 +122,3 @@ def _snapshot(sent: Any, payload: bytes) -> Snapshot | Refused:
             payload,
         )
     return Snapshot(hashlib.sha256(data).hexdigest(), found, data)
-
-
-def _explain(payload: bytes, fault: Exception) -> Refused:
-    """Why `payload` is not a detection: the slow way, gone only by what has already been refused."""
-    try:
-        value = msgspec.json.decode(payload)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        return refuse(
-            "not_json", f"报文不是有效的 JSON：{error}", f"the message is not valid JSON: {error}", payload
-        )
-    if not isinstance(value, dict):
-        return refuse(
-            "not_a_detection",
-            f"应为识别结果对象，得到 {shown(value)}",
-            f"expected a detection object, got {shown(value)}",
-            payload,
-        )
-    for name, (kind, zh, en) in _EXPECTED.items():
-        if name not in value and name != "track":
-            return refuse(
-                "missing_field", f"缺少字段 {name}（{zh}）", f"{name} is missing: {en} is needed", payload
-            )
-        if not _fits(value.get(name), kind):
-            return refuse(
-                "wrong_time" if name == "time" else "wrong_type",
-                f"字段 {name} 应为{zh}，得到 {shown(value[name])}",
-                f"{name} must be {en}, got {shown(value[name])}",
-                payload,
-            )
-    return refuse(
-        "not_a_detection", f"无法读作识别结果：{fault}", f"cannot be read as a detection: {fault}", payload
-    )
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    try:
-        found = msgspec.convert(value, kind)
-        if isinstance(found, datetime):
-            found.astimezone(UTC)
-    except (msgspec.ValidationError, ValueError, OverflowError):
-        return False
-    return True

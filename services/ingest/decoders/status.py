@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from services.ingest.decoders.parts import refuse, shown
+from services.ingest.decoders.parts import What, explain, refuse
 from services.ingest.observation import Refused
 from tongluo.gateway import GatewayStatus
 
@@ -51,52 +51,8 @@ def decode(
         sent = _sent.decode(payload)
         time = None if sent.time is None else sent.time.astimezone(UTC)
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError) as error:
-        return _explain(payload, error)
+        what = What("not_a_status", "网关状态", "status", _EXPECTED, frozenset({"battery", "time"}))
+        return explain(payload, error, what)
     if time is not None and time > received + MOST_AHEAD:
         time = None
     return GatewayStatus(gateway, sent.online, received, sent.battery, time, retained)
-
-
-def _explain(payload: bytes, fault: Exception) -> Refused:
-    """Why `payload` is not a status: the slow way, gone only by what has already been refused."""
-    try:
-        value = msgspec.json.decode(payload)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        return refuse(
-            "not_json", f"报文不是有效的 JSON：{error}", f"the message is not valid JSON: {error}", payload
-        )
-    if not isinstance(value, dict):
-        return refuse(
-            "not_a_status",
-            f"应为网关状态对象，得到 {shown(value)}",
-            f"expected a status object, got {shown(value)}",
-            payload,
-        )
-    if "online" not in value:
-        return refuse(
-            "missing_field",
-            "缺少字段 online（true 或 false）",
-            "online is missing: true or false is needed",
-            payload,
-        )
-    for name, (kind, zh, en) in _EXPECTED.items():
-        if not _fits(value.get(name), kind):
-            return refuse(
-                "wrong_time" if name == "time" else "wrong_type",
-                f"字段 {name} 应为{zh}，得到 {shown(value[name])}",
-                f"{name} must be {en}, got {shown(value[name])}",
-                payload,
-            )
-    return refuse(
-        "not_a_status", f"无法读作网关状态：{fault}", f"cannot be read as a status: {fault}", payload
-    )
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    try:
-        found = msgspec.convert(value, kind)
-        if isinstance(found, datetime):
-            found.astimezone(UTC)
-    except (msgspec.ValidationError, ValueError, OverflowError):
-        return False
-    return True
