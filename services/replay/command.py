@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import re
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import aiomqtt
 import msgspec
@@ -29,6 +30,7 @@ from tongluo.reading import METRICS
 from tongluo.region import County, Gateway, Site, SiteKind, Station, StationKind
 
 _screen = Console(stderr=True)
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -56,7 +58,8 @@ async def replay(settings: Settings, wish: Wish) -> None:
     if wish.broker is not None:
         await _into_running(wish, recording, county)
     else:
-        await _into_private(settings, wish, recording, with_stations(county, recording, wish.metric))
+        recording, names = with_ids(recording)
+        await _into_private(settings, wish, recording, with_stations(county, recording, wish.metric, names))
 
 
 async def _into_running(wish: Wish, recording: Recording, county: County) -> None:
@@ -113,6 +116,10 @@ async def _private(settings: Settings, county: County) -> AsyncIterator[Running]
                 "mqtt_host": "127.0.0.1",
                 "mqtt_anonymous": "yes",
                 "mqtt_tls_port": None,
+                "mqtt_share": None,
+                "sparkplug_host": "off",
+                "sl651_port": None,
+                "snapshots": None,
                 "mqtt_port": free_port(),
                 "mqtt5_port": free_port(),
                 "http_port": free_port(),
@@ -149,7 +156,20 @@ def _gateways(county: County) -> dict[str, str]:
     return {station.id: station.gateway for station in county.stations.values()}
 
 
-def with_stations(county: County, recording: Recording, metric: str) -> County:
+def with_ids(recording: Recording) -> tuple[Recording, dict[str, str]]:
+    """The recording with stations that can be registered, and by their ids what the file calls them.
+
+    A file may name its stations as it likes; an id is of letters, digits, `-` and `_`.
+    """
+    ids = {
+        name: name if _ID.fullmatch(name) else f"REPLAY-STATION-{nth}"
+        for nth, name in enumerate(recording.stations)
+    }
+    samples = tuple(msgspec.structs.replace(one, station=ids[one.station]) for one in recording.samples)
+    return msgspec.structs.replace(recording, samples=samples), {id_: name for name, id_ in ids.items()}
+
+
+def with_stations(county: County, recording: Recording, metric: str, names: Mapping[str, str]) -> County:
     """The county with every recorded station in it that it does not know: a private instance refuses nobody."""
     gateway = Gateway("REPLAY", "replay")
     place = next(iter(county.places.values()), None)
@@ -161,11 +181,11 @@ def with_stations(county: County, recording: Recording, metric: str) -> County:
             if metric not in known.metrics:
                 stations[name] = msgspec.structs.replace(known, metrics=(*known.metrics, metric))
             continue
-        site = Site(f"REPLAY-{len(sites)}", name, SiteKind.CATCHMENT, county.code, latitude, longitude)
+        site = Site(f"REPLAY-{len(sites)}", names[name], SiteKind.CATCHMENT, county.code, latitude, longitude)
         sites[site.id] = site
         stations[name] = Station(
             name,
-            name,
+            names[name],
             StationKind.RAIN_GAUGE,
             site.id,
             gateway.id,
