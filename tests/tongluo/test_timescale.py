@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -284,7 +285,18 @@ async def test_the_series_says_who_answered(store: AsyncEngine) -> None:
     county, clock = testing.county(), EventClock(NOW)
     hub = Hub(store, Listener(""), lambda: county, clock)
     room = Room(
-        store, lambda: county, clock, "event", [], dict, TOKEN, hub=hub, layout=await layout_of(store)
+        store,
+        lambda: county,
+        clock,
+        "event",
+        [],
+        dict,
+        TOKEN,
+        hub=hub,
+        layout=await layout_of(store),
+        snapshots=Path("none"),
+        asyncapi={},
+        look=_nothing_new,
     )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(build(room)),
@@ -321,3 +333,7 @@ async def test_a_day_is_counted_in_a_compressed_chunk(store: AsyncEngine) -> Non
         assert await counting.numbers(connection, [station], day) == {}
     line = completeness.line("rain", wanted, tallies["R-1", "rain"])
     assert (line.expected, line.received, line.missing) == (288, 260, 28)
+
+
+async def _nothing_new() -> None:
+    """No registry changes here."""

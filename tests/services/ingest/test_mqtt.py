@@ -115,10 +115,10 @@ async def test_what_is_held_is_bounded_while_nothing_is_acknowledged(
     mqtt: EmbeddedBroker, stack: Callable[[str], str], kind: str
 ) -> None:
     """As when the log is slow or away: the rest waits at the broker, and comes when there is room."""
-    port, port_v5 = mqtt.port, mqtt.port_v5
+    port, us, topic = mqtt.port, broker(mqtt, f"bounded-{uuid4()}"), f"tongluo/v1/t{uuid4()}/a"
     if kind == "mosquitto":
-        port = port_v5 = int(stack("mqtt").rpartition(":")[2])
-    us, topic = Broker("127.0.0.1", port_v5, f"bounded-{uuid4()}"), f"t{uuid4()}/a"
+        port = int(stack("mqtt").rpartition(":")[2])
+        us = Broker("127.0.0.1", port, us.client_id)
     wanted = 2 * RECEIVE_MAX + 100
     async with subscribe(us, [topic]) as field:
         await publish_fast(port, topic, wanted)
