@@ -1,6 +1,7 @@
 """The MQTT broker from the `iotcore` wheel (rumqttd) behind a gate of ours, in processes of their own."""
 
 import asyncio
+import os
 import secrets
 import signal
 import subprocess
@@ -153,11 +154,18 @@ def _start_broker(home: Path, config: GateConfig, private: tuple[Private, ...]) 
         if started.poll() is not None or time.monotonic() > deadline:
             process.end(started.pid, signal.SIGTERM)
             raise MissingPartError(
-                f"the embedded MQTT broker did not start: see {home / 'log'}, "
+                f"the embedded MQTT broker did not start (it says {_last_words(home / 'log')}): see {home / 'log'}, "
                 "or set TONGLUO_MQTT to the address of a running broker"
             )
         time.sleep(0.02)
     return record
+
+
+def _last_words(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(-min(log.stat().st_size, 4096), os.SEEK_END)
+        lines = file.read().decode(errors="replace").split("\n")
+    return repr(next((line for line in reversed(lines) if line.strip()), ""))
 
 
 def places(config: GateConfig) -> Iterator[tuple[str, int, str, str]]:

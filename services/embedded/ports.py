@@ -2,17 +2,22 @@
 
 import random
 import socket
+from itertools import cycle
+from typing import Final
 
 from tongluo.errors import MissingPartError
 
+# Below the range from which the system takes ports for outgoing connections, so that none of those grabs one of ours
+# before it is used. In an order of this process's own and round and round, so that whoever asks twice before using
+# either is not given the same port, and two processes hardly ever are.
+_PORTS: Final = range(20_000, 32_000)
+_order = cycle(random.sample(_PORTS, len(_PORTS)))
+
 
 def free_port() -> int:
-    """A TCP port on loopback that is free at this moment.
-
-    Below the range from which the system takes ports for outgoing connections, so that none of those grabs it before
-    it is used.
-    """
-    for port in random.sample(range(20_000, 32_000), 200):
+    """A TCP port on loopback that is free at this moment and was not given out here lately."""
+    for _ in range(200):
+        port = next(_order)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
