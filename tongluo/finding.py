@@ -6,6 +6,8 @@ from datetime import datetime
 
 import msgspec
 
+from tongluo.hazards import Words
+
 
 @functools.total_ordering
 class Level(enum.Enum):
@@ -33,6 +35,7 @@ class Level(enum.Enum):
 
 _RANK = {level: rank for rank, level in enumerate(Level, start=1)}
 _ZH = dict(zip(Level, "蓝黄橙红", strict=True))
+_OF_RANK = (None, *Level)
 
 
 def rank(level: Level | None) -> int:
@@ -40,27 +43,108 @@ def rank(level: Level | None) -> int:
     return level.rank if level is not None else 0
 
 
-class Criterion(msgspec.Struct, frozen=True):
-    """The line that was crossed: this much rain within this window means this level."""
+def of_rank(number: int) -> Level | None:
+    """The other way round; 0 is no level."""
+    return _OF_RANK[number]
+
+
+class Side(enum.StrEnum):
+    """On which side of its threshold an indicator is dangerous."""
+
+    ABOVE = "above"
+    """At or above: rain, velocity."""
+    BELOW = "below"
+    """At or below: phreatic depth, dry beach, freeboard."""
+
+
+class Criterion(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The line that was crossed: `indicator` on that side of `reach` means `level`; beyond `release` it no longer does."""
 
     level: Level
-    window: str
-    reach_mm: float
+    indicator: str
+    reach: float
+    release: float
+    side: Side = Side.ABOVE
 
 
-class Evidence(msgspec.Struct, frozen=True):
-    """What the judgement looked at: rule and version, the station, and its sums (mm) at the event time."""
+class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An indicator's value at the moment of judgement, in `unit`. `window_s` is how far back it looks."""
+
+    indicator: str
+    name: Words
+    value: float
+    unit: str
+    window_s: float | None = None
+
+
+class Used(msgspec.Struct, frozen=True):
+    """The readings that were looked at: how many in the longest window, the first and the last."""
+
+    count: int
+    first: datetime
+    last: datetime
+
+
+class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one station, or one item of it, or another rule's site says. `doubtful`: by suspect readings alone."""
+
+    voter: str
+    level: Level | None
+    item: str = ""
+    doubtful: bool = False
+
+
+class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a slope may fail (inverse velocity): `time` within `earliest` to `latest`, or None with the reason why not."""
+
+    time: datetime | None
+    earliest: datetime | None = None
+    latest: datetime | None = None
+    fit: float | None = None
+    reason: Words | None = None
+
+
+class Fix(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a fire is (WGS 84) and how surely: the axes (m) and the bearing (degrees) of its error ellipse, 1 sigma."""
+
+    latitude: float
+    longitude: float
+    major_m: float
+    minor_m: float
+    bearing_deg: float
+    cameras: tuple[str, ...] = ()
+
+
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the judgement looked at, at event time `time`.
+
+    `station` is the one that decided (a site's id where no single one did). `sentence` is what a duty officer reads,
+    `figure` its short form for a headline. `late`: found by readings that came after later ones had been judged.
+    """
 
     rule: str
     rule_version: str
     station: str
     time: datetime
-    indicators_mm: dict[str, float]
+    sentence: Words
+    figure: Words
+    metric: str = ""
+    source: str = ""
+    measures: tuple[Measure, ...] = ()
     criterion: Criterion | None = None
+    used: Used | None = None
+    votes: tuple[Vote, ...] = ()
+    late: bool = False
+    forecast: Forecast | None = None
+    fix: Fix | None = None
+
+    def measure(self, indicator: str) -> Measure | None:
+        """One indicator's value, if it was looked at."""
+        return next((one for one in self.measures if one.indicator == indicator), None)
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """Identified by (rule, site, time): found twice, it is the same finding."""
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Identified by (rule, site, time): found twice, it is the same finding. `drill`: found of an exercise's readings."""
 
     rule: str
     hazard: str
@@ -68,3 +152,4 @@ class Finding(msgspec.Struct, frozen=True):
     time: datetime
     level: Level | None
     evidence: Evidence
+    drill: bool = False

@@ -12,7 +12,16 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     en: str
 
 
-HAZARDS: Final = {"rainstorm": Words("暴雨", "rainstorm")}
+HAZARDS: Final = {
+    "rainstorm": Words("暴雨", "rainstorm"),
+    "flash_flood": Words("山洪", "flash flood"),
+    "landslide_rain": Words("地质灾害气象风险", "rain-induced landslide"),
+    "landslide": Words("滑坡", "landslide"),
+    "landslide_compound": Words("滑坡综合", "landslide (compound)"),
+    "tailings": Words("尾矿库", "tailings pond"),
+    "forest_fire": Words("森林火灾", "forest fire"),
+    "silence": Words("监测中断", "monitoring silence"),
+}
 
 
 def hazard_name(hazard: str) -> Words:
