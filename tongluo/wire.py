@@ -16,6 +16,7 @@ from tongluo.liveness import StationEvent
 from tongluo.quality import Flag
 from tongluo.reading import Reading, Refusal
 from tongluo.readings import Readings, gathered
+from tongluo.signal import Signal, Spoke, time_of
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ class Codec(Generic[T]):
     """JSON of one type inside `{"v":1,"d":…}`. Raises WireError on bytes of another kind or version.
 
     `older` reads what an earlier version of the same type wrote; it raises MsgspecError on anything else. `fault` says
-    what the type alone cannot: why a value of it is none all the same.
+    what the type alone cannot: why a value of it is none all the same. `name` is what a union is called.
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class Codec(Generic[T]):
         version: int = 1,
         older: Callable[[bytes], T] | None = None,
         fault: Callable[[T], str | None] | None = None,
+        name: str | None = None,
     ) -> None:
-        self._name = kind.__name__
+        self._name = name or kind.__name__
         self._version = version
         self._older = older
         self._fault = fault
@@ -114,12 +116,20 @@ def _readings_of_v1(data: bytes) -> Readings:
     return gathered([one])
 
 
+def _signal_fault(signal: Signal) -> str | None:
+    times = [time_of(signal)]
+    if isinstance(signal, Spoke) and signal.event.last is not None:
+        times.append(signal.event.last)
+    return "a time without an offset" if any(time.tzinfo is None for time in times) else None
+
+
 READINGS: Final = Codec(Readings, version=2, older=_readings_of_v1, fault=Readings.fault)
 REFUSAL: Final = Codec(Refusal, version=2, older=_refusal_of_v1)
 FINDING: Final = Codec(Finding)
 DETECTION: Final = Codec(Detection)
 STATUS: Final = Codec(GatewayStatus)
 EVENT: Final = Codec(StationEvent)
+SIGNAL: Final[Codec[Signal]] = Codec(Signal, fault=_signal_fault, name="Signal")  # type: ignore[arg-type]
 
 
 def iso(moment: datetime | None) -> str | None:
