@@ -18,9 +18,10 @@ class State(enum.StrEnum):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """One hazard at one site with a life. Identified by (hazard, site, onset), so a replay gives the same id.
+    """One hazard at one site with a life. Identified by (hazard, site, drill, onset), so a replay gives the same id.
 
-    `level` is None once cleared; `report_no` counts its reports from 1.
+    `level` is None once cleared; `report_no` counts its reports from 1. `drill`: of an exercise, with a life of its own
+    beside the real one's.
     """
 
     id: str
@@ -33,23 +34,24 @@ class Alert(msgspec.Struct, frozen=True):
     updated: datetime
     report_no: int
     evidence: Evidence
+    drill: bool = False
 
     @property
     def open(self) -> bool:
         return self.level is not None
 
 
-def alert_id(hazard: str, site: str, onset: datetime) -> str:
+def alert_id(hazard: str, site: str, onset: datetime, *, drill: bool = False) -> str:
     """Readable, deterministic, and without dots so that it can stand in a `webhook-id`."""
     utc = onset.astimezone(UTC)
     micro = f"-{utc.microsecond:06d}" if utc.microsecond else ""
-    return f"{hazard}-{site}-{utc:%Y%m%dT%H%M%SZ}{micro}"
+    return f"{'drill-' if drill else ''}{hazard}-{site}-{utc:%Y%m%dT%H%M%SZ}{micro}"
 
 
 def transition(current: Alert | None, finding: Finding) -> Alert | None:
     """The alert after `finding`, or None when the finding changes nothing.
 
-    `current` is the site's newest alert for this hazard, open or cleared. A finding that is not newer than what
+    `current` is the site's newest alert for this hazard (of exercises, for a drill), open or cleared. A finding that is not newer than what
     the alert already knows is a repetition and changes nothing, which makes "twice" harmless.
     """
     if current is not None and finding.time <= current.updated:
@@ -63,7 +65,7 @@ def _raise(finding: Finding) -> Alert | None:
     if finding.level is None:
         return None
     return Alert(
-        id=alert_id(finding.hazard, finding.site, finding.time),
+        id=alert_id(finding.hazard, finding.site, finding.time, drill=finding.drill),
         hazard=finding.hazard,
         site=finding.site,
         onset=finding.time,
@@ -73,6 +75,7 @@ def _raise(finding: Finding) -> Alert | None:
         updated=finding.time,
         report_no=1,
         evidence=finding.evidence,
+        drill=finding.drill,
     )
 
 

@@ -1,14 +1,17 @@
-"""Doubles that tests and integrators may need: a small county, and a subscriber whose answers the test sets."""
+"""Doubles that tests and integrators may need: a small county, evidence, a subscriber whose answers the test sets."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tongluo.finding import Criterion, Evidence, Level, Measure
+from tongluo.hazards import Words
 from tongluo.region import (
     County,
     Division,
@@ -62,6 +65,19 @@ def _gauge(number: int) -> Station:
         120.4,
         ("rain", "battery"),
     )
+
+
+def evidence(
+    time: datetime, mm: float = 62.0, level: Level | None = None, reach: float = 50.0, **given: Any
+) -> Evidence:
+    """Evidence of a rain rule at gauge R-1: `mm` in three hours, against a line at `reach` where a level is given."""
+    line = Criterion(level, "rain_3h", reach, 0.8 * reach) if level is not None else None
+    rain = Measure("rain_3h", Words("3小时雨量", "rain in 3 h"), mm, "mm", 10_800.0)
+    figure = Words(f"3小时雨量 {mm:.1f} 毫米", f"{mm:.1f} mm of rain in 3 h")
+    made = Evidence(
+        "rainstorm", "v1", "R-1", time, figure, figure, metric="rain", measures=(rain,), criterion=line
+    )
+    return msgspec.structs.replace(made, **given)
 
 
 @dataclass

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 
 from tongluo.detection import Detection
 from tongluo.errors import WireError
-from tongluo.finding import Finding
+from tongluo.finding import Finding, Level
+from tongluo.finding_v1 import evidence_in_version_2
 from tongluo.gateway import GatewayStatus
 from tongluo.hazards import Words
 from tongluo.liveness import StationEvent
@@ -123,9 +124,43 @@ def _signal_fault(signal: Signal) -> str | None:
     return "a time without an offset" if any(time.tzinfo is None for time in times) else None
 
 
+class _CriterionV1(msgspec.Struct, frozen=True):
+    level: Level
+    window: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}[smhd]$")]
+    reach_mm: float
+
+
+class _EvidenceV1(msgspec.Struct, frozen=True):
+    """Evidence when there were rolling rain sums alone: mm by window."""
+
+    rule: str
+    rule_version: str
+    station: str
+    time: datetime
+    indicators_mm: dict[Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}[smhd]$")], float]
+    criterion: _CriterionV1 | None = None
+
+
+class _FindingV1(msgspec.Struct, frozen=True):
+    rule: str
+    hazard: str
+    site: str
+    time: datetime
+    level: Level | None
+    evidence: _EvidenceV1
+
+
+_finding_v1: Final = msgspec.json.Decoder(_Envelope[_FindingV1])
+
+
+def _finding_of_v1(data: bytes) -> Finding:
+    old: dict[str, Any] = msgspec.to_builtins(_finding_v1.decode(data).d)
+    return msgspec.convert({**old, "evidence": evidence_in_version_2(old["evidence"])}, Finding)
+
+
 READINGS: Final = Codec(Readings, version=2, older=_readings_of_v1, fault=Readings.fault)
 REFUSAL: Final = Codec(Refusal, version=2, older=_refusal_of_v1)
-FINDING: Final = Codec(Finding)
+FINDING: Final = Codec(Finding, version=2, older=_finding_of_v1)
 DETECTION: Final = Codec(Detection)
 STATUS: Final = Codec(GatewayStatus)
 EVENT: Final = Codec(StationEvent)

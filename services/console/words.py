@@ -48,6 +48,7 @@ def alert(row: RowMapping, county: County) -> dict[str, Any]:
         "report_no": row["report_no"],
         "headline": row["headline"],
         "evidence": row["evidence"],
+        "drill": row["drill"],
     }
 
 

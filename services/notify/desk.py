@@ -4,7 +4,7 @@ In this release every report is released at once; the duty officer's release wil
 delivery.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -76,34 +76,44 @@ class Desk:
         await changes.note(connection, noted, now, also_ring=bells.OUTBOX)
 
 
-def walk(current: dict[tuple[str, str], Alert], findings: Iterable[Finding], county: County) -> list[Step]:
+#: What has one course: a hazard at a site, an exercise apart from what is real.
+Course = tuple[str, str, bool]
+
+
+def course(about: Finding | Alert) -> Course:
+    """Hazard, site, and whether it is a drill."""
+    return about.hazard, about.site, about.drill
+
+
+def walk(current: Mapping[Course, Alert], findings: Iterable[Finding], county: County) -> list[Step]:
     """Apply findings in order to the alerts they are about; findings that change nothing leave no step."""
     alerts = dict(current)
     steps: list[Step] = []
     for finding in findings:
-        before = alerts.get((finding.hazard, finding.site))
+        before = alerts.get(course(finding))
         after = transition(before, finding)
         if after is not None:
-            alerts[finding.hazard, finding.site] = after
+            alerts[course(finding)] = after
             steps.append(Step(before, after, report.say(county, after)))
     return steps
 
 
 # Each by its own descent of the index, whatever the planner knows of a table that has just grown.
 _CURRENT: Final = text(
-    "SELECT a.* FROM unnest(CAST(:hazards AS text[]), CAST(:sites AS text[])) AS w(hazard, site), LATERAL ("
-    "  SELECT id FROM alert WHERE hazard = w.hazard AND site = w.site ORDER BY onset DESC LIMIT 1) AS newest "
+    "SELECT a.* FROM unnest(CAST(:hazards AS text[]), CAST(:sites AS text[]), CAST(:drills AS boolean[])) "
+    "AS w(hazard, site, drill), LATERAL (SELECT id FROM alert WHERE hazard = w.hazard AND site = w.site "
+    "  AND drill = w.drill ORDER BY onset DESC LIMIT 1) AS newest "
     "JOIN alert a ON a.id = newest.id ORDER BY a.id FOR UPDATE OF a"
 )
 
 
-async def _current(connection: AsyncConnection, findings: Sequence[Finding]) -> dict[tuple[str, str], Alert]:
-    """The newest alert of each site concerned, its row locked until the transaction ends."""
-    wanted_ = sorted({(finding.hazard, finding.site) for finding in findings})
-    rows = await connection.execute(
-        _CURRENT, {"hazards": [hazard for hazard, _ in wanted_], "sites": [site for _, site in wanted_]}
-    )
-    return {(row["hazard"], row["site"]): _as_alert(row) for row in rows.mappings()}
+async def _current(connection: AsyncConnection, findings: Sequence[Finding]) -> dict[Course, Alert]:
+    """The newest alert of each course concerned, its row locked until the transaction ends."""
+    wanted_ = sorted({course(finding) for finding in findings})
+    columns = zip(*wanted_, strict=True) if wanted_ else ([], [], [])
+    given = dict(zip(("hazards", "sites", "drills"), map(list, columns), strict=True))
+    found = [_as_alert(row) for row in (await connection.execute(_CURRENT, given)).mappings()]
+    return {course(alert): alert for alert in found}
 
 
 def _as_alert(row: Any) -> Alert:

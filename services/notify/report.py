@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from services.notify.advice import advice
 from tongluo.alert import Alert, State
 from tongluo.finding import Level
 from tongluo.hazards import Words, hazard_name
@@ -18,12 +19,11 @@ _LEVEL_EN: Final = {level: level.value.capitalize() for level in Level}
 # How often a loudspeaker says it, by level.
 _REPEAT: Final = {Level.RED: 5, Level.ORANGE: 3, Level.YELLOW: 2, Level.BLUE: 1}
 
-_ADVICE: Final = {
-    Level.RED: "请立即转移到安全地点，远离山边、河边和低洼处。",
-    Level.ORANGE: "请做好转移准备，远离山边、河边和低洼处，听从村干部安排。",
-    Level.YELLOW: "请减少外出，留意山边、河边和低洼处的险情。",
-    Level.BLUE: "请关注天气变化。",
-}
+#: An exercise says so before anything else, to whoever reads and to whoever hears it.
+_DRILL: Final = Words("【演练】", "[DRILL] ")
+
+#: A loudspeaker does not read brackets aloud, and stumbles over spaces.
+_SPOKEN: Final = str.maketrans({**dict.fromkeys("（([【", "，"), **dict.fromkeys("）)]】 \u3000", "")})
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -65,39 +65,48 @@ def subject(county: County, site_id: str) -> Subject:
 
 def headline(alert: Alert, about: Subject) -> Words:
     """One line for the list, the page and the programs."""
-    hazard = hazard_name(alert.hazard)
+    zh, en = _headline(alert, about)
+    return Words(_DRILL.zh + zh, _DRILL.en + en) if alert.drill else Words(zh, en)
+
+
+def _headline(alert: Alert, about: Subject) -> tuple[str, str]:
+    hazard, where = hazard_name(alert.hazard), about.where
+    name = hazard.en[:1].upper() + hazard.en[1:]
     if alert.level is None:
-        return Words(
-            f"{about.where}{hazard.zh}{alert.peak.zh}色预警解除",
-            f"{hazard.en.capitalize()} alert cleared at {about.where}",
-        )
-    verb = {State.WORSENED: "升级为", State.EASED: "降级为"}.get(alert.state, "")
-    verb_en = {State.WORSENED: "raised to ", State.EASED: "lowered to "}.get(alert.state, "")
-    rain_zh, rain_en = _rain(alert)
-    if verb:
-        zh = f"{about.where}{hazard.zh}预警{verb}{alert.level.zh}色{rain_zh}"
-        en = f"{hazard.en.capitalize()} alert {verb_en}{alert.level.value} at {about.where}{rain_en}"
-    else:
-        zh = f"{about.where}{hazard.zh}{alert.level.zh}色预警{rain_zh}"
-        en = f"{_LEVEL_EN[alert.level]} {hazard.en} alert at {about.where}{rain_en}"
-    return Words(zh, en)
+        return f"{where}{hazard.zh}{alert.peak.zh}色预警解除", f"{name} alert cleared at {where}"
+    figure = alert.evidence.figure
+    why_zh, why_en = f"（{figure.zh}）" if figure.zh else "", f" ({figure.en})" if figure.en else ""
+    if alert.state in (State.WORSENED, State.EASED):
+        up = alert.state is State.WORSENED
+        zh = f"{where}{hazard.zh}预警{'升级为' if up else '降级为'}{alert.level.zh}色{why_zh}"
+        return zh, f"{name} alert {'raised' if up else 'lowered'} to {alert.level.value} at {where}{why_en}"
+    zh = f"{where}{hazard.zh}{alert.level.zh}色预警{why_zh}"
+    return zh, f"{_LEVEL_EN[alert.level]} {hazard.en} alert at {where}{why_en}"
 
 
 def broadcast_text(alert: Alert, about: Subject) -> str:
-    """What the loudspeaker says: plain sentences, no brackets, no codes."""
+    """What the loudspeaker says: plain sentences, no brackets, no codes. A drill says that it is one, first and last."""
+    text = _spoken(alert, about)
+    return f"{_DRILL.zh}这是演练。{text}以上是演练，不必转移。" if alert.drill else text
+
+
+def _spoken(alert: Alert, about: Subject) -> str:
     hazard = hazard_name(alert.hazard).zh
     local = alert.updated.astimezone(BEIJING)
     at = f"{local.month}月{local.day}日{local.hour}时{local.minute}分"
     if alert.level is None:
         return f"{about.county}应急广播：{at}，{about.where}{hazard}预警已解除。"
     verb = {State.WORSENED: "升级为", State.EASED: "降为"}.get(alert.state, "发布")
-    window, rain = _worst(alert)
-    fallen = f"{window}雨量已达{rain:.0f}毫米，" if window else ""
-    return f"{about.county}应急广播：{at}，{about.where}{fallen}{hazard}预警{verb}{alert.level.zh}色。{_ADVICE[alert.level]}"
+    figure = alert.evidence.figure.zh.translate(_SPOKEN)
+    said = f"{about.where}{figure}，{hazard}" if figure else f"{about.where}{hazard}"
+    advised = advice(alert.hazard, alert.level)
+    return f"{about.county}应急广播：{at}，{said}预警{verb}{alert.level.zh}色。{advised}"
 
 
 def kind(alert: Alert) -> str:
-    """The webhook's event type."""
+    """The webhook's event type. Whatever becomes of a drill, it is never of a type that real alerts have."""
+    if alert.drill:
+        return "alert.drill"
     return {State.RAISED: "alert.raised", State.CLEARED: "alert.cleared"}.get(alert.state, "alert.updated")
 
 
@@ -142,25 +151,5 @@ def _public(said: Said) -> dict[str, Any]:
         "updated": alert.updated,
         "headline": said.headline,
         "evidence": alert.evidence,
+        "drill": alert.drill,
     }
-
-
-def _worst(alert: Alert) -> tuple[str, float]:
-    """The window (in Chinese) and rain in mm that decided the level."""
-    criterion = alert.evidence.criterion
-    if criterion is None:
-        return "", 0.0
-    return _window_zh(criterion.window), alert.evidence.indicators_mm.get(
-        criterion.window, criterion.reach_mm
-    )
-
-
-def _rain(alert: Alert) -> tuple[str, str]:
-    window, rain = _worst(alert)
-    if not window or alert.evidence.criterion is None:
-        return "", ""
-    return f"（{window} {rain:.1f} 毫米）", f" ({rain:.1f} mm in {alert.evidence.criterion.window})"
-
-
-def _window_zh(window: str) -> str:
-    return window[:-1] + {"s": "秒", "m": "分钟", "h": "小时", "d": "天"}[window[-1]]

@@ -1,14 +1,19 @@
 """Who wants to hear of what."""
 
+from typing import Final
+
 import msgspec
 
 from tongluo.alert import Alert
 from tongluo.finding import Level, rank
 from tongluo.region import covers
 
+#: What concerns the duty room alone: it goes to those who ask for it by name, never with "all hazards".
+ONLY_BY_NAME: Final = frozenset({"silence"})
+
 
 class Subscription(msgspec.Struct, frozen=True):
-    """Empty `hazards` or `areas` mean all. Areas are division codes; a code covers everything beneath it."""
+    """Empty `hazards` mean all but those ONLY_BY_NAME, empty `areas` all. A division code covers everything beneath it."""
 
     id: str
     hazards: list[str]
@@ -26,6 +31,6 @@ def wanted(subscription: Subscription, alert: Alert, division: str, *, known: bo
         return True
     if rank(alert.level) < subscription.min_level.rank:
         return False
-    if subscription.hazards and alert.hazard not in subscription.hazards:
+    if alert.hazard not in subscription.hazards and (subscription.hazards or alert.hazard in ONLY_BY_NAME):
         return False
     return not subscription.areas or any(covers(area, division) for area in subscription.areas)

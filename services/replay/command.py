@@ -241,16 +241,16 @@ def _json(alert: dict[str, Any]) -> dict[str, Any]:
 
 def _table(alerts: list[dict[str, Any]]) -> None:
     table = Table(title="alerts raised")
-    for name in ("onset (UTC)", "peak", "course", "rain at the peak (mm)", "cleared (UTC)"):
+    for name in ("onset (UTC)", "peak", "course", "at the peak", "cleared (UTC)"):
         table.add_column(name)
     colours = {"blue": "blue", "yellow": "yellow", "orange": "dark_orange", "red": "red"}
     for alert in alerts:
-        sums = alert["evidence"]["indicators_mm"]
+        measures = alert["evidence"].get("measures", [])
         table.add_row(
             f"{alert['onset']:%Y-%m-%d %H:%M}",
             f"[bold {colours[alert['peak']]}]{alert['peak']}[/]",
             " → ".join(alert["course"]),
-            "  ".join(f"{window} {amount:.1f}" for window, amount in sums.items()),
+            "  ".join(f"{one['name']['en']} {one['value']:g} {one['unit']}" for one in measures),
             f"{alert['updated']:%Y-%m-%d %H:%M}" if alert["level"] is None else "still open",
         )
     Console().print(table)

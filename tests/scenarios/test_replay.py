@@ -50,7 +50,8 @@ async def test_the_real_year_2006_raises_orange_at_its_cloudburst_and_no_red() -
     found = [json.loads(line) for line in out.splitlines()]
     assert [alert["peak"] for alert in found] == ["orange"]
     assert found[0]["onset"].startswith("2006-09-17")
-    assert found[0]["evidence"]["indicators_mm"]["3h"] == 54.2
+    rain = {one["window_s"]: one["value"] for one in found[0]["evidence"]["measures"]}
+    assert rain[3 * 3600] == 54.2
     assert found[0]["course"] == ["raised orange", "eased yellow", "eased blue", "cleared"]
 
 

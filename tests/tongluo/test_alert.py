@@ -5,17 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tongluo import testing
 from tongluo.alert import Alert, State, alert_id, transition
-from tongluo.finding import Evidence, Finding, Level
+from tongluo.finding import Finding, Level
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
-def finding(minute: int, level: Level | None) -> Finding:
+def finding(minute: int, level: Level | None, *, drill: bool = False) -> Finding:
     time = NOON + timedelta(minutes=minute)
-    return Finding(
-        "rainstorm", "rainstorm", "S-1", time, level, Evidence("rainstorm", "v", "R-1", time, {"3h": 60.0})
-    )
+    return Finding("rainstorm", "rainstorm", "S-1", time, level, testing.evidence(time), drill)
 
 
 def course(*steps: tuple[int, Level | None]) -> list[Alert]:
@@ -64,6 +63,15 @@ def test_ids_hold_no_dot_and_keep_fractions_apart() -> None:
     whole, fraction = alert_id("h", "S", NOON), alert_id("h", "S", NOON + timedelta(microseconds=5))
     assert "." not in fraction  # a webhook-id must not contain one
     assert whole != fraction
+
+
+def test_a_drill_is_an_alert_of_its_own() -> None:
+    [real] = course((0, Level.YELLOW))
+    drill = transition(None, finding(0, Level.YELLOW, drill=True))
+    assert drill is not None
+    assert drill.drill
+    assert not real.drill
+    assert drill.id == f"drill-{real.id}"
 
 
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.sampled_from([*Level, None])), max_size=30))

@@ -3,10 +3,10 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from tongluo import wire
+from tongluo import testing, wire
 from tongluo.detection import Detection, Sign
 from tongluo.errors import WireError
-from tongluo.finding import Level
+from tongluo.finding import Criterion, Finding, Level
 from tongluo.hazards import Words
 from tongluo.liveness import EventKind, StationEvent
 from tongluo.quality import Flag
@@ -113,3 +113,53 @@ def test_every_kind_of_signal_is_read_as_it_was_written(signal: Signal) -> None:
 def test_what_is_no_signal_is_refused(bad: bytes) -> None:
     with pytest.raises(WireError, match="Signal"):
         wire.SIGNAL.decode(bad)
+
+
+def v1(**changed: object) -> bytes:
+    evidence = {
+        "rule": "rainstorm", "rule_version": "0123456789ab", "station": "R-1", "time": "2026-07-01T04:05:00Z",
+        "indicators_mm": {"24h": 70.0, "1h": 20.0, "3h": 52.1},
+        "criterion": {"level": "orange", "window": "3h", "reach_mm": 50.0},
+    }  # fmt: skip
+    finding = {
+        "rule": "rainstorm", "hazard": "rainstorm", "site": "S-1", "time": "2026-07-01T04:05:00Z", "level": "orange",
+    }  # fmt: skip
+    return msgspec.json.encode({"v": 1, "d": {**finding, "evidence": {**evidence, **changed}}})
+
+
+def test_a_finding_of_version_1_is_read() -> None:
+    found = wire.FINDING.decode(v1())
+    evidence = found.evidence
+    assert (found.level, found.drill, evidence.metric) == (Level.ORANGE, False, "rain")
+    assert evidence.figure == Words("3小时雨量 52.1 毫米", "52.1 mm of rain in 3 h")
+    assert evidence.sentence == Words(
+        "R-1：3小时雨量 52.1 毫米，橙色线 50 毫米", "R-1: 52.1 mm of rain in 3 h; orange from 50 mm"
+    )
+    assert evidence.criterion == Criterion(Level.ORANGE, "rain_3h", 50.0, 40.0)
+    assert [(one.indicator, one.value, one.unit, one.window_s) for one in evidence.measures] == [
+        ("rain_1h", 20.0, "mm", 3600.0), ("rain_3h", 52.1, "mm", 10_800.0), ("rain_24h", 70.0, "mm", 86_400.0),
+    ]  # fmt: skip
+    assert wire.FINDING.decode(wire.FINDING.encode(found)) == found
+
+
+def test_a_finding_of_version_1_without_a_line_shows_its_longest_window() -> None:
+    evidence = wire.FINDING.decode(v1(criterion=None)).evidence
+    assert evidence.criterion is None
+    assert evidence.figure.zh == "24小时雨量 70.0 毫米"
+    assert wire.FINDING.decode(v1(criterion=None, indicators_mm={})).evidence.figure == Words("", "")
+
+
+@pytest.mark.parametrize("window", ["3", "h", "3x", "-3h", "٣h", ""])
+def test_a_finding_of_version_1_with_a_window_that_is_none_is_refused(window: str) -> None:
+    with pytest.raises(WireError, match="not a Finding"):
+        wire.FINDING.decode(v1(indicators_mm={window: 1.0}))
+
+
+def test_a_finding_says_what_was_found_and_leaves_out_the_rest() -> None:
+    found = Finding(
+        "r", "rainstorm", "S-1", READING.time, Level.RED, testing.evidence(READING.time), drill=True
+    )
+    written = wire.FINDING.encode(found)
+    assert wire.FINDING.decode(written) == found
+    assert msgspec.json.decode(written)["v"] == 2
+    assert b"forecast" not in written

@@ -202,7 +202,9 @@ alert = Table(
     Column("report_no", Integer, nullable=False),
     Column("evidence", JSONB, nullable=False),
     Column("headline", JSONB, nullable=False),
-    Index("alert_site_onset_idx", "hazard", "site", "onset"),
+    # Of an exercise: a course of its own, beside the real one.
+    Column("drill", Boolean, nullable=False, server_default="false"),
+    Index("alert_site_onset_idx", "hazard", "site", "drill", "onset"),
     Index("alert_onset_idx", "onset"),
 )
 

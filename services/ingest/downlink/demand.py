@@ -65,7 +65,8 @@ class Demand:
         return len(wanted)
 
     async def _apply(self, connection: AsyncConnection, entries: Sequence[Stored]) -> None:
-        findings = list(_readable(entries))
+        # An exercise asks nothing of the field.
+        findings = [finding for finding in _readable(entries) if not finding.drill]
         if not findings:
             return
         before = await commands.remember(connection, {finding.site for finding in findings})

@@ -4,16 +4,16 @@ import msgspec
 import pytest
 
 from services.notify.subscribers import Subscription, wanted
+from tongluo import testing
 from tongluo.alert import Alert, transition
-from tongluo.finding import Evidence, Finding, Level
+from tongluo.finding import Finding, Level
 from tongluo.region import significant
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
-def alert(level: Level) -> Alert:
-    evidence = Evidence("rainstorm", "v", "R-1", NOW, {})
-    raised = transition(None, Finding("rainstorm", "rainstorm", "S-1", NOW, level, evidence))
+def alert(level: Level, hazard: str = "rainstorm") -> Alert:
+    raised = transition(None, Finding("rainstorm", hazard, "S-1", NOW, level, testing.evidence(NOW)))
     assert raised is not None
     return raised
 
@@ -65,3 +65,11 @@ def test_codes_are_shortened_by_level_not_by_digit() -> None:
 def test_hazards_are_chosen() -> None:
     assert not wanted(subscription(hazards=["wildfire"]), alert(Level.RED), "331121", known=False)
     assert wanted(subscription(hazards=["wildfire", "rainstorm"]), alert(Level.RED), "331121", known=False)
+
+
+def test_silence_is_for_those_who_ask_for_it() -> None:
+    silent = alert(Level.RED, "silence")
+    assert not wanted(subscription(), silent, "331121", known=False)
+    assert not wanted(subscription(hazards=["rainstorm"]), silent, "331121", known=False)
+    assert wanted(subscription(hazards=["rainstorm", "silence"]), silent, "331121", known=False)
+    assert wanted(subscription(), alert(Level.RED, "landslide"), "331121", known=False)

@@ -9,8 +9,8 @@ from typing import Any
 import aiomqtt
 import msgspec
 
-from tongluo import wire
-from tongluo.finding import Evidence, Finding, Level
+from tongluo import testing, wire
+from tongluo.finding import Finding, Level
 from tongluo.log.port import Entry
 from tongluo.topics import FINDINGS
 
@@ -48,7 +48,7 @@ class Gateway:
 
 
 def finding(level: Level | None, time: datetime, site: str = "S-1") -> Finding:
-    return Finding("rainstorm", "rainstorm", site, time, level, Evidence("rainstorm", "1", "R-1", time, {}))
+    return Finding("rainstorm", "rainstorm", site, time, level, testing.evidence(time))
 
 
 def entry(found: Finding) -> Entry:

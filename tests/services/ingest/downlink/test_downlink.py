@@ -202,6 +202,19 @@ async def test_what_holds_is_renewed_and_only_when_every_finding_is_read(dsn: st
         assert sorted(state for state, _ in (await states(engine)).values()) == ["pending", "superseded"]
 
 
+async def test_an_exercise_asks_nothing_of_the_field(dsn: str) -> None:
+    async with store(dsn) as engine, opened_log(dsn) as log:
+        supervisor = Supervisor()
+        supervisor.add("sampling", Demand(log, engine, testing.county, POLICY).run)
+        async with supervisor.running():
+            drill = msgspec.structs.replace(finding(Level.RED, now()), drill=True)
+            await log.append([entry(drill), entry(finding(Level.YELLOW, now(), "S-2"))])
+            await supervisor.pulses["sampling"].counted("findings", 2)
+        assert {name.partition("-rainstorm")[0] for name in await states(engine)} == {"R-2"}
+        async with engine.connect() as connection:
+            assert list(await connection.scalars(text("SELECT site FROM sampling_level"))) == ["S-2"]
+
+
 def test_a_flood_of_nonsense_is_one_short_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     messages = [Message("tongluo/v1/G-1/commands/" + "x" * 60_000, b"[" * 4000, now()) for _ in range(1000)]
     assert read(messages) == []

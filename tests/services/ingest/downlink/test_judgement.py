@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.ingest.downlink.judgement import HOLDS, Asked, Memory, Wanted, judge, renew
 from tongluo import testing
-from tongluo.finding import Evidence, Finding, Level
+from tongluo.finding import Finding, Level
 from tongluo.region import Gateway, StationKind
 from tongluo.sampling import DenseIntervals, read_intervals
 
@@ -25,7 +25,7 @@ def finding(
     minute: float, level: Level | None, site: str = "S-1", hazard: str = "rainstorm", ago: timedelta = MINUTE
 ) -> Finding:
     time = NOW - ago + minute * MINUTE / 60
-    return Finding(hazard, hazard, site, time, level, Evidence(hazard, "1", "R-1", time, {}))
+    return Finding(hazard, hazard, site, time, level, testing.evidence(time))
 
 
 def intervals(wanted: Sequence[Wanted]) -> list[tuple[str, int, datetime | None]]:
