@@ -73,6 +73,11 @@ A, B = (28.14, 120.25), (28.14, 120.35)
         (Bearing("A", *A, 85), Bearing("B", *B, 274), Rejected.ANGLE),  # between them, flat
         (Bearing("A", *A, 0), Bearing("B", *B, 0), Rejected.ANGLE),  # parallel
         (Bearing("A", *A, 6), Bearing("B", *B, 354), Rejected.REACH),  # 47 km away
+        (
+            Bearing("A", *A, 0),
+            Bearing("B", 28.46, 120.35, 270),
+            Rejected.REACH,
+        ),  # 36 km from one, 10 km from the other
     ],
 )
 def test_what_gives_no_position_says_why(one: Bearing, other: Bearing, why: Rejected) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.rules.fire.weather import Codes, StationWeather, passed_noon, step, usable
+from services.rules.fire.weather import Codes, passed_noon, step, usable
 from tongluo.signal import Weather
 
 START = (85.0, 6.0, 15.0)
@@ -104,10 +104,14 @@ def test_a_noon_counts_once() -> None:
 
 
 def test_after_a_month_without_weather_the_season_starts_anew() -> None:
-    dry = StationWeather(Codes(95.0, 100.0, 500.0), 60.0, 0)
-    anew = passed_noon(dry, noon(1), START)
+    before = passed_noon(None, noon(1), START)
+    assert before is not None
+    before.codes = Codes(95.0, 100.0, 500.0)
+    known, anew = passed_noon(before, noon(31), START), passed_noon(before, noon(32), START)
+    assert known is not None
     assert anew is not None
-    assert anew.codes.dc == pytest.approx(19.014)
+    assert known.codes.dc > 500.0
+    assert anew.codes.dc < 30.0
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1000.0, 3000.0])
