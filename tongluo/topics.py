@@ -21,9 +21,10 @@ class Topic(msgspec.Struct, frozen=True):
 
 READINGS: Final = Topic("readings", key="site", partitions=12, keep_days=7)
 FINDINGS: Final = Topic("findings", key="site", partitions=12, keep_days=30)
+SHADOW: Final = Topic("shadow", key="site", partitions=12, keep_days=30)
 DETECTIONS: Final = Topic("detections", key="site", partitions=12, keep_days=30)
 QUARANTINE: Final = Topic("quarantine", key="gateway", partitions=1, keep_days=7)
 STATUS: Final = Topic("status", key="gateway", partitions=1, keep_days=7)
 EVENTS: Final = Topic("events", key="site", partitions=12, keep_days=30)
 
-TOPICS: Final = (READINGS, DETECTIONS, FINDINGS, QUARANTINE, STATUS, EVENTS)
+TOPICS: Final = (READINGS, DETECTIONS, FINDINGS, SHADOW, QUARANTINE, STATUS, EVENTS)
