@@ -1,5 +1,6 @@
 """What rules on trial would have said beside what those in force said: changes of level, one against another. Pure."""
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -101,6 +102,29 @@ def _closest(
             paired_old.add(before)
             paired_new.add(after)
     return pairs
+
+
+class Levels:
+    """The level that each rule holds at each site over time, by its changes."""
+
+    def __init__(self, changes: Iterable[Change]) -> None:
+        self._steps: dict[tuple[str, str], list[tuple[datetime, Level | None]]] = defaultdict(list)
+        for change in sorted(changes, key=_order):
+            self._steps[change.rule, change.site].append((change.time, change.level))
+
+    def at(self, rule: str, site: str, time: datetime) -> Level | None:
+        """The level from `time` on, as far as the changes told by then say."""
+        steps = self._steps.get((rule, site), [])
+        nth = bisect_right(steps, time, key=lambda step: step[0])
+        return steps[nth - 1][1] if nth else None
+
+    def raised(self) -> int:
+        """How often a level began where none had been."""
+        return sum(
+            level is not None and (nth == 0 or steps[nth - 1][1] is None)
+            for steps in self._steps.values()
+            for nth, (_, level) in enumerate(steps)
+        )
 
 
 def _order(change: Change) -> tuple[datetime, str, str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tongluo.finding import Level
-from tongluo.shadow import SAME_WITHIN, Change, compare
+from tongluo.shadow import SAME_WITHIN, Change, Levels, compare
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -79,3 +79,20 @@ def test_the_same_rules_differ_in_nothing(old: list[Change]) -> None:
     found = compare(old, old)
     assert (found.only_old, found.only_new) == ((), ())
     assert all(pair.later_s == 0 for pair in found.both)
+
+
+@given(changes)
+def test_levels_are_those_of_the_newest_change(told: list[Change]) -> None:
+    levels = Levels(told)
+    for hour in range(-21, 22, 3):
+        time = change(hour).time
+        for rule in ("rain", "tilt"):
+            for site in ("S-1", "S-2"):
+                before = [one for one in told if (one.rule, one.site) == (rule, site) and one.time <= time]
+                newest = {one.level for one in before if one.time == max(each.time for each in before)}
+                assert levels.at(rule, site, time) in (newest or {None})
+
+
+def test_an_alert_begins_where_no_level_was() -> None:
+    told = [change(3, None), change(1, Level.BLUE), change(2), change(4), change(0, None, site="S-2")]
+    assert Levels(told).raised() == 2
