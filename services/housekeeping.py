@@ -13,7 +13,7 @@ from tongluo.store import partitions, requeue, upkeep
 from tongluo.store.layout import Layout
 from tongluo.store.positions import positions
 from tongluo.supervise import Pulse
-from tongluo.topics import EVENTS, Topic
+from tongluo.topics import EVENTS, SIGNALS, Topic
 
 EVERY_S: Final = 3600.0
 _ANYWHERE: Final = 2**62
@@ -35,8 +35,9 @@ async def trimming(trim: Trim, engine: AsyncEngine, pulse: Pulse) -> None:
             # Where several groups read a topic, behind the slowest.
             before = taken.get(topic, places)
             taken[topic] = {partition: min(place, before[partition]) for partition, place in places.items()}
-        # Nobody keeps a place on it in the store; groups that keep theirs in the log are looked after there.
-        taken[EVENTS] = dict.fromkeys(range(EVENTS.partitions), _ANYWHERE)
+        # Nobody keeps a place on them in the store; groups that keep theirs in the log are looked after there.
+        for topic in (EVENTS, SIGNALS):
+            taken[topic] = dict.fromkeys(range(topic.partitions), _ANYWHERE)
         await asyncio.sleep(EVERY_S)
 
 

@@ -26,5 +26,7 @@ DETECTIONS: Final = Topic("detections", key="site", partitions=12, keep_days=30)
 QUARANTINE: Final = Topic("quarantine", key="gateway", partitions=1, keep_days=7)
 STATUS: Final = Topic("status", key="gateway", partitions=1, keep_days=7)
 EVENTS: Final = Topic("events", key="site", partitions=12, keep_days=30)
+# One partition: who judges the whole county at once sees one order, the same after every restart.
+SIGNALS: Final = Topic("signals", key="county", partitions=1, keep_days=30)
 
-TOPICS: Final = (READINGS, DETECTIONS, FINDINGS, SHADOW, QUARANTINE, STATUS, EVENTS)
+TOPICS: Final = (READINGS, DETECTIONS, FINDINGS, SHADOW, QUARANTINE, STATUS, EVENTS, SIGNALS)

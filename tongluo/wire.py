@@ -17,6 +17,7 @@ from tongluo.liveness import StationEvent
 from tongluo.quality import Flag
 from tongluo.reading import Reading, Refusal
 from tongluo.readings import Readings, gathered
+from tongluo.signal import Signal, Spoke, time_of
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class Codec(Generic[T]):
     """JSON of one type inside `{"v":1,"d":…}`. Raises WireError on bytes of another kind or version.
 
     `older` reads what an earlier version of the same type wrote; it raises MsgspecError on anything else. `fault` says
-    what the type alone cannot: why a value of it is none all the same.
+    what the type alone cannot: why a value of it is none all the same. `name` is what a union is called.
     """
 
     def __init__(
@@ -39,8 +40,9 @@ class Codec(Generic[T]):
         version: int = 1,
         older: Callable[[bytes], T] | None = None,
         fault: Callable[[T], str | None] | None = None,
+        name: str | None = None,
     ) -> None:
-        self._name = kind.__name__
+        self._name = name or kind.__name__
         self._version = version
         self._older = older
         self._fault = fault
@@ -115,6 +117,13 @@ def _readings_of_v1(data: bytes) -> Readings:
     return gathered([one])
 
 
+def _signal_fault(signal: Signal) -> str | None:
+    times = [time_of(signal)]
+    if isinstance(signal, Spoke) and signal.event.last is not None:
+        times.append(signal.event.last)
+    return "a time without an offset" if any(time.tzinfo is None for time in times) else None
+
+
 class _CriterionV1(msgspec.Struct, frozen=True):
     level: Level
     window: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}[smhd]$")]
@@ -155,6 +164,7 @@ FINDING: Final = Codec(Finding, version=2, older=_finding_of_v1)
 DETECTION: Final = Codec(Detection)
 STATUS: Final = Codec(GatewayStatus)
 EVENT: Final = Codec(StationEvent)
+SIGNAL: Final[Codec[Signal]] = Codec(Signal, fault=_signal_fault, name="Signal")  # type: ignore[arg-type]
 
 
 def iso(moment: datetime | None) -> str | None:

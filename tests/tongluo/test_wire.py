@@ -4,12 +4,15 @@ import msgspec
 import pytest
 
 from tongluo import testing, wire
+from tongluo.detection import Detection, Sign
 from tongluo.errors import WireError
 from tongluo.finding import Criterion, Finding, Level
 from tongluo.hazards import Words
+from tongluo.liveness import EventKind, StationEvent
 from tongluo.quality import Flag
 from tongluo.reading import Reading, Refusal
 from tongluo.readings import gathered
+from tongluo.signal import Sighting, Signal, SiteLevel, Spoke, Tick, Weather
 
 READING = Reading("R-1", "rain", datetime(2026, 7, 1, tzinfo=UTC), 0.5, "S-1", "G-1", int(Flag.RANGE), 7)
 OTHER = Reading("R-2", "rain", datetime(2026, 7, 1, 0, 5, 0, 123456, tzinfo=UTC), 0.1 + 0.2, "S-1", "G-1")
@@ -78,6 +81,38 @@ def test_a_reading_of_version_1_is_read() -> None:
         b'"gateway":"G-1","quality":"out_of_range","seq":7}}'
     )
     assert list(wire.READINGS.decode(old).each()) == [READING]
+
+
+SIGNALS = [
+    SiteLevel(
+        "rainstorm", "S-1", READING.time, Level.RED, Words("3 小时 101 毫米", "101 mm in 3 h"), drill=True
+    ),
+    SiteLevel("rainstorm", "S-1", READING.time, None, Words("", "")),
+    Sighting(Detection("C-1", Sign.SMOKE, READING.time, 0.5, 10.0, 4.0, "S-1", "G-1")),
+    Spoke(
+        StationEvent("id", "R-1", "G-1", "S-1", EventKind.SILENT, READING.time, Words("", ""), READING.time)
+    ),
+    Weather("R-1", "S-1", READING.time, 30.0, 20.0, 5.0, 0.0),
+    Tick(READING.time),
+]
+
+
+@pytest.mark.parametrize("signal", SIGNALS, ids=lambda signal: type(signal).__name__)
+def test_every_kind_of_signal_is_read_as_it_was_written(signal: Signal) -> None:
+    assert wire.SIGNAL.decode(wire.SIGNAL.encode(signal)) == signal
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"v":1,"d":{"type":"tick","time":"2026-07-01T00:00:00"}}',
+        b'{"v":1,"d":{"type":"tock","time":"2026-07-01T00:00:00Z"}}',
+        b'{"v":2,"d":{"type":"tick","time":"2026-07-01T00:00:00Z"}}',
+    ],
+)
+def test_what_is_no_signal_is_refused(bad: bytes) -> None:
+    with pytest.raises(WireError, match="Signal"):
+        wire.SIGNAL.decode(bad)
 
 
 def v1(**changed: object) -> bytes:

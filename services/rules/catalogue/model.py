@@ -219,7 +219,7 @@ class Where(enum.StrEnum):
     NAMED = "named"
 
 
-class Condition(msgspec.Struct, frozen=True):
+class Condition(msgspec.Struct, frozen=True, tag=True):
     """At least `count` of the sites in scope have `rule` at `level` or above, for `hold` at least.
 
     NEAR: within `within_km` of the site judged; RELATED: those that relations.csv calls `relation` of it (upstream, say);
@@ -236,7 +236,7 @@ class Condition(msgspec.Struct, frozen=True):
     hold: timedelta = timedelta(0)
 
 
-class Combination(msgspec.Struct, frozen=True):
+class Combination(msgspec.Struct, frozen=True, tag=True):
     """At least `least` of `of` hold: all of them for "all", one for "any"."""
 
     least: int

@@ -1,0 +1,1 @@
+"""The published formulae of slow hazards as pure functions, one subject a file, each with its source."""

@@ -1,0 +1,29 @@
+"""Compiling the kernels: plain Python over numpy columns, made machine code by numba (docs/decisions/0017)."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """The same function as machine code, kept between starts where there is a place to keep it.
+
+    Deterministic: no fast-math, one thread. `.py_func` is the Python it was made of.
+    """
+    return _made(function, forceinline=False)
+
+
+def inlined(function: F) -> F:
+    """The same, as a part of whoever calls it: a call would copy the headers of all arrays it is given."""
+    return _made(function, forceinline=True)
+
+
+def _made(function: F, *, forceinline: bool) -> F:
+    try:
+        return numba.njit(cache=True, forceinline=forceinline)(function)  # type: ignore[no-any-return]
+    except RuntimeError:
+        # Neither beside the source nor in the user's cache may be written: compiled anew at every start.
+        return numba.njit(forceinline=forceinline)(function)  # type: ignore[no-any-return]

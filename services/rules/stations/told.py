@@ -1,0 +1,58 @@
+"""What a kernel tells: changes of level of one station under one rule, as rows of two arrays."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+# Columns of `ints`. LATE: found by readings that came after later ones had been judged. COUNT and FIRST: the readings in
+# the longest window. SOIL: how wet the ground was (0 to 2).
+ROW: Final = 0
+RULE: Final = 1
+TIME: Final = 2
+LEVEL: Final = 3
+LINE: Final = 4
+LATE: Final = 5
+COUNT: Final = 6
+FIRST: Final = 7
+NTH: Final = 8
+SOIL: Final = 9
+COLUMNS: Final = 10
+
+# A trigger, one number for each line of each station: not held, held, or held and calm since that time.
+NOT_HELD: Final = -(2**63)
+STEADY: Final = NOT_HELD + 1
+NEVER: Final = NOT_HELD + 2
+LAST_TIME: Final = 2**63 - 1
+
+# The slots of a station's state: as of its newest reading, and two earlier ones to judge again from.
+LIVE: Final = 0
+OLDER: Final = 1
+NEWER: Final = 2
+SLOTS: Final = 3
+
+# Why a kernel came back: it is through, a station's memory is full, or the sheet is.
+DONE: Final = 0
+ROOM: Final = 1
+FULL: Final = 2
+
+
+class Sheet(NamedTuple):
+    """Where changes are written: `ints` by the columns above, `values` the indicators at that moment.
+
+    `number` holds how many there are.
+    """
+
+    ints: Ints
+    values: Floats
+    number: Ints
+
+
+def sheet(indicators: int, room: int = 4096) -> Sheet:
+    """An empty one."""
+    return Sheet(
+        np.zeros((room, COLUMNS), np.int64), np.zeros((room, max(indicators, 1))), np.zeros(1, np.int64)
+    )
