@@ -148,7 +148,7 @@ class RulesWatch(Generic[T]):
 
 
 async def open_rules(
-    engine: AsyncEngine, listener: Listener, read: Read[T], files: Files, source: str
+    engine: AsyncEngine, listener: Listener, read: Read[T], files: Files, source: str, poll_s: float = POLL_S
 ) -> tuple[RulesWatch[T], bool]:
     """A watch over the store's rules, and whether those are what `files` say.
 
@@ -163,7 +163,7 @@ async def open_rules(
     held = _Held(
         Standing(no, trial_no), in_force or InForce(start, files, None), refused, on_trial, trial_refused
     )
-    return RulesWatch(engine, listener, read, held), taken
+    return RulesWatch(engine, listener, read, held, poll_s), taken
 
 
 async def _newest_that_reads(

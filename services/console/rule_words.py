@@ -90,9 +90,7 @@ def _changed_file(name: str, lines: Sequence[str]) -> Words:
     removed = sum(line.startswith("-") for line in lines)
     if not added and not removed:
         return Words(f"文件 {name} 有改动", f"file {name} changed")
-    return Words(
-        f"文件 {name}：增 {added} 行，删 {removed} 行", f"file {name}: {added} lines in, {removed} out"
-    )
+    return Words(f"文件 {name}：增 {added} 行，删 {removed} 行", f"file {name}: +{added} −{removed} lines")
 
 
 def _rule_changes(old: Book, new: Book) -> Iterator[Words]:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.console.replays import Replays
+from services.console.replays import Finished, Replays, ReplayWish
 from services.rules_watch import RulesWatch
+from tongluo.clock import wall_now
+from tongluo.store import rules
 from tongluo.store.rules import Files
 
 T = TypeVar("T")
@@ -36,3 +39,12 @@ class Rulebook(Generic[T]):
     def book(self, files: Files) -> Book:
         """What files say. Raises RuleError."""
         return self.describe(self.read(files))
+
+
+def noting(engine: AsyncEngine) -> Finished:
+    """Remembers, for good, that what some files would have done was reported."""
+
+    async def finished(wish: ReplayWish) -> None:
+        await rules.report_shown(engine, wish.files, wish.who, wall_now())
+
+    return finished

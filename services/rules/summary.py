@@ -71,7 +71,7 @@ def _indicator(indicator: Indicator) -> dict[str, Any]:
 
 def _line(line: LevelLine) -> dict[str, Any]:
     """`reach` is None where only a table, a curve or the ground gives it; then so is `release`."""
-    said: dict[str, Any] = msgspec.to_builtins(line)
+    said: dict[str, Any] = _plain(line)
     ratio, away = said.pop("release_ratio"), said.pop("release_by", None)
     if line.reach is None:
         return {**said, "release": None}
