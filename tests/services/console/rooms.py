@@ -65,6 +65,7 @@ dry_beach = { red = 40.0 }
 FILES = {"rainstorm.toml": RAIN}
 LOWER = {"rainstorm.toml": RAIN.replace("orange = 50.0", "orange = 40.0")}
 WRONG = {"rainstorm.toml": RAIN.replace("orange = 50.0", 'orange = "much"').replace('"3h" }', '"3x" }')}
+PERIOD = {"from": "2026-06-01T00:00:00+08:00", "to": "2026-07-01T00:00:00+08:00"}
 
 
 @dataclass

@@ -15,7 +15,7 @@ from services.console.accounts import reset_password
 from services.console.replays import ReplayWish, Report
 from services.ingest import recorder
 from tests.conftest import opened_log, until
-from tests.services.console.rooms import FILES, LOWER, POND, RAIN, WRONG, Duty, duty, ended
+from tests.services.console.rooms import FILES, LOWER, PERIOD, POND, RAIN, WRONG, Duty, duty, ended
 from tongluo import testing, wire
 from tongluo.clock import EventClock, wall_now
 from tongluo.errors import SettingsError
@@ -28,7 +28,6 @@ from tongluo.supervise import Supervisor
 from tongluo.topics import SHADOW
 
 NOON = datetime(2026, 7, 1, 4, tzinfo=UTC)
-PERIOD = {"from": "2026-06-01T00:00:00+08:00", "to": "2026-07-01T00:00:00+08:00"}
 
 
 @pytest.fixture
