@@ -9,6 +9,7 @@ TongluoError
 ├── WireError          nobody: the bytes are not ours or are of a newer version
 ├── LogUnavailable     the supervisor: the log's server cannot be reached or refuses for now; start the role again
 ├── Fenced             the consumer: another member owns the partition now; join again
+├── RulesMoved         whoever edits: the rules have changed meanwhile; compare anew
 └── DeliveryError      the outbox, unless `permanent`
 """
 
@@ -62,6 +63,14 @@ class LogUnavailable(TongluoError):
 
 class Fenced(TongluoError):
     """The commit came from a member that no longer owns the partition; nothing was written."""
+
+
+class RulesMoved(TongluoError):
+    """The version of the rules that a change was made against is no longer the newest; nothing was written."""
+
+    def __init__(self, over: int) -> None:
+        self.over = over
+        super().__init__(f"the rules have changed since version {over}: compare anew, then apply")
 
 
 class DeliveryError(TongluoError):
