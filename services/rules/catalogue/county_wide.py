@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from services.rules.catalogue.faults import Page, nearest
+from services.rules.catalogue.faults import Page
 from services.rules.catalogue.indicators import span_of
 from services.rules.catalogue.lines import Path
 from services.rules.catalogue.model import (
@@ -20,7 +20,6 @@ from services.rules.catalogue.model import (
 from services.rules.catalogue.shape import CompoundFile, FileHead, FireFile, SilenceFile, When
 from tongluo.finding import Level
 from tongluo.hazards import Words
-from tongluo.region import SiteKind
 
 _ASPECTS = ("near_km", "related", "sites")
 _GROUPS = ("all", "any", "of")
@@ -74,11 +73,6 @@ def silence_rule(page: Page, file: SilenceFile) -> SilenceRule:
 
 def compound_rule(page: Page, file: CompoundFile) -> CompoundRule:
     """The rule of a file, without its version; faults go to `page`."""
-    known = [kind.value for kind in SiteKind]
-    for n, kind in enumerate(file.kinds):
-        if kind and kind not in known:
-            near = nearest(kind, known)
-            page.fault(("kinds", n), f"没有 {kind} 这种隐患点{near[0]}", f"unknown kind of site{near[1]}")
     if not file.kinds and not file.sites:
         page.fault(
             ("kinds",), "须写 kinds 或 sites：判断哪些隐患点", "needs kinds or sites: which sites it judges"
@@ -86,7 +80,7 @@ def compound_rule(page: Page, file: CompoundFile) -> CompoundRule:
     return CompoundRule(
         **_head(file),
         **_spans(page, file, "release_after"),
-        kinds=tuple(file.kinds),
+        kinds=tuple(kind.value for kind in file.kinds),
         sites=tuple(file.sites),
         lines=tuple(
             CompoundLine(line.level, _combination(page, line.when, ("line", n, "when")))

@@ -12,6 +12,7 @@ import msgspec
 
 from tongluo.finding import Level, Side
 from tongluo.hazards import Words
+from tongluo.region import Site
 
 
 class Function(enum.StrEnum):
@@ -147,7 +148,8 @@ class Votes(enum.StrEnum):
 class StationRule(msgspec.Struct, frozen=True):
     """A rule of readings. `tell`: whether its findings become alerts, or only votes of compound rules.
 
-    `k_of_n`, where `votes` says so: how many stations must be at a level or above, by level.
+    It judges the stations of sites of `kinds`, or (none given) of all sites: rain at a pond is the pond's business, rain
+    at a village is not. `k_of_n`, where `votes` says so: how many stations must be at a level or above, by level.
     """
 
     id: str
@@ -160,6 +162,11 @@ class StationRule(msgspec.Struct, frozen=True):
     votes: Votes = Votes.HIGHEST
     k_of_n: Mapping[Level, int] = {}
     tell: bool = True
+    kinds: tuple[str, ...] = ()
+
+    def judges(self, site: Site) -> bool:
+        """Whether the stations of a site are this rule's business."""
+        return not self.kinds or site.kind.value in self.kinds
 
 
 class FireRule(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from services.rules.catalogue.model import Votes
 from tongluo.finding import Level, Side
+from tongluo.region import SiteKind
 
 #: More than any measured value or sensible threshold, in any unit.
 MOST: Final = 1e9
@@ -35,6 +36,10 @@ Degrees = Annotated[float, Meta(ge=0.0, le=360.0)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 LongText = Annotated[str, Meta(min_length=1, max_length=2000)]
 Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Kinds = Annotated[
+    list[SiteKind],
+    Meta(max_length=10, description="判断哪几类隐患点 · the kinds of sites it judges"),
+]
 Some = Meta(min_length=1, max_length=50)
 
 
@@ -215,6 +220,7 @@ class StationFile(FileHead, frozen=True, kw_only=True):
     k_of_n: Annotated[
         dict[Level, Count], Meta(description="votes = k_of_n: how many stations, by level")
     ] = {}
+    kinds: Kinds = []
     tell: Annotated[bool, Meta(description="否则只供组合规则 · otherwise only a vote for compound rules")] = (
         True
     )
@@ -293,10 +299,7 @@ class CompoundFile(FileHead, frozen=True, kw_only=True):
     """组合规则 · Levels of other rules, here and elsewhere, combined."""
 
     kind: Literal["compound"]
-    kinds: Annotated[
-        list[str],
-        Meta(max_length=10, description="隐患点类型 · kinds of sites it judges: slope, catchment, …"),
-    ] = []
+    kinds: Kinds = []
     sites: Annotated[list[Id], Meta(max_length=10_000)] = []
     line: Annotated[list[LineWritten], Some]
     release_after: Span = "1h"

@@ -33,6 +33,7 @@ def station_rule(page: Page, file: StationFile) -> StationRule:
         votes=file.votes,
         k_of_n=dict(file.k_of_n),
         tell=file.tell,
+        kinds=tuple(kind.value for kind in file.kinds),
     )
 
 

@@ -143,7 +143,13 @@ def _leaf(page: Page, type_: Any, raw: Any, path: Path) -> Any:
         value = msgspec.convert(raw, type_)
     except (msgspec.ValidationError, OverflowError, RecursionError):
         zh, en = _expected(type_)
-        page.fault(path, f"“{shown(raw)}”不对，{zh}", f"“{shown(raw)}” {en}")
+        near = (
+            difflib.get_close_matches(raw[:60], _choices(_members(type_)[0]), 1)
+            if isinstance(raw, str)
+            else []
+        )
+        hint = (f"；是否指 {near[0]}？", f"; is it {near[0]}?") if near else ("", "")
+        page.fault(path, f"“{shown(raw)}”不对，{zh}{hint[0]}", f"“{shown(raw)}” {en}{hint[1]}")
         return _nothing(type_)
     if isinstance(value, float) and not math.isfinite(value):
         page.fault(path, "应为有限的数", "must be a finite number")

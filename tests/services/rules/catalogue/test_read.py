@@ -178,7 +178,7 @@ def test_a_wrong_entry_is_told_at_its_line(old: str, new: str, field: str, words
         ("all = [", "least = 2\nall = [", "line[1].when.least", "go together"),
         ("all = [", "least = 3\nof = [", "line[1].when.least", "only 2 conditions"),
         ("all = [", 'rule = "rain_rule"\nlevel = "red"\nall = [', "line[1].when", "needs one condition"),
-        ('kinds = ["slope"]', 'kinds = ["slop"]', "kinds[1]", "is it slope?"),
+        ('kinds = ["slope"]', 'kinds = ["slop"]', "kinds[1]", "must be one of catchment, slope"),
         ('kinds = ["slope"]', "kinds = []", "kinds", "which sites"),
         ("kinds = [", 'sites = ["S-9"]\nkinds = [', "sites[1]", "site S-9 is not registered"),
         ('related = "upstream"', 'sites = ["S-9"]', "line[1].when.all[2].sites[1]", "is not registered"),
