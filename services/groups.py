@@ -5,11 +5,12 @@ from typing import Final
 from services.ingest import recorder
 from services.ingest.downlink import demand
 from services.notify import desk
-from tongluo.topics import DETECTIONS, FINDINGS, QUARANTINE, READINGS, STATUS, Topic
+from tongluo.topics import DETECTIONS, FINDINGS, QUARANTINE, READINGS, SHADOW, STATUS, Topic
 
 IN_THE_STORE: Final[tuple[tuple[str, Topic], ...]] = (
     (recorder.GROUP, READINGS),
     (recorder.GROUP, DETECTIONS),
+    (recorder.GROUP, SHADOW),
     (recorder.GROUP, QUARANTINE),
     (recorder.GROUP, STATUS),
     (desk.GROUP, FINDINGS),

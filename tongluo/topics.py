@@ -21,6 +21,7 @@ class Topic(msgspec.Struct, frozen=True):
 
 READINGS: Final = Topic("readings", key="site", partitions=12, keep_days=7)
 FINDINGS: Final = Topic("findings", key="site", partitions=12, keep_days=30)
+SHADOW: Final = Topic("shadow", key="site", partitions=12, keep_days=30)
 DETECTIONS: Final = Topic("detections", key="site", partitions=12, keep_days=30)
 QUARANTINE: Final = Topic("quarantine", key="gateway", partitions=1, keep_days=7)
 STATUS: Final = Topic("status", key="gateway", partitions=1, keep_days=7)
@@ -28,4 +29,4 @@ EVENTS: Final = Topic("events", key="site", partitions=12, keep_days=30)
 # One partition: who judges the whole county at once sees one order, the same after every restart.
 SIGNALS: Final = Topic("signals", key="county", partitions=1, keep_days=30)
 
-TOPICS: Final = (READINGS, DETECTIONS, FINDINGS, QUARANTINE, STATUS, EVENTS, SIGNALS)
+TOPICS: Final = (READINGS, DETECTIONS, FINDINGS, SHADOW, QUARANTINE, STATUS, EVENTS, SIGNALS)

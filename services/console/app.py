@@ -20,10 +20,12 @@ from services.console.api import (
     liveness,
     quarantine,
     registry,
+    rules,
     session,
     stations,
     stream,
     subscriptions,
+    why,
 )
 from services.console.room import Room
 from tongluo import __version__
@@ -40,6 +42,8 @@ _PARTS = (
     subscriptions,
     quarantine,
     registry,
+    rules,
+    why,
     stream,
 )
 
@@ -50,10 +54,16 @@ _HEADERS = {
     "referrer-policy": "same-origin",
 }
 
-# Subscriptions are the largest bodies there are, but for files that are laid over the registry.
+# Subscriptions are the largest bodies there are, but for files: of the registry, of the rules.
 MOST_BODY_BYTES = 256 * 1024
 MOST_FILE_BYTES = 8 * 1024 * 1024
-_TAKES_FILES = ("/api/v1/registry/check", "/api/v1/registry/diff", "/api/v1/registry/import")
+_TAKES_FILES = frozenset(
+    f"/api/v1/{path}"
+    for path in (
+        *("registry/check", "registry/diff", "registry/import"),
+        *("rules", "rules/check", "rules/shadow", "rules/replay"),
+    )
+)
 
 
 def build(room: Room) -> FastAPI:

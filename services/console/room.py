@@ -1,7 +1,7 @@
 """What the duty room's handlers share, and who may enter."""
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from services.console import accounts
 from services.console.health import Health
 from services.console.hub import Hub
 from services.console.problems import Problem
+from services.console.rulebook import Rulebook
 from tongluo.clock import Clock, wall_now
 from tongluo.region import County
 from tongluo.store.layout import Layout
@@ -37,7 +38,7 @@ class Room:
     county: Callable[[], County]
     clock: Clock
     mode: str
-    rules: Sequence[dict[str, Any]]
+    rulebook: Rulebook[Any]
     health: Health
     admin_token: str | None = None
     hub: Hub = field(kw_only=True)
@@ -80,10 +81,10 @@ Entered = Annotated[accounts.Account, Depends(enter)]
 
 
 async def administer(account: Entered) -> accounts.Account:
-    """The account behind a request that changes what is registered."""
+    """The account behind a request that changes what is registered, or the rules."""
     if account.role != "admin":
         raise Problem(
-            403, f"account {account.name} may look at the registry; changing it takes an administrator"
+            403, f"account {account.name} may look; changing the registry or the rules takes an administrator"
         )
     return account
 

@@ -1,4 +1,5 @@
-"""The record role: readings, quarantine and what gateways say of themselves from the log into the store, each exactly once."""
+"""The record role: readings, detections, what rules on trial found, quarantine and what gateways say of themselves, from
+the log into the store, each exactly once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +12,19 @@ from tongluo import bells, wire
 from tongluo.clock import wall_now
 from tongluo.detection import Detection
 from tongluo.errors import WireError
+from tongluo.finding import Finding
 from tongluo.gateway import GatewayStatus
 from tongluo.log.port import Log, Stored
 from tongluo.reading import Reading
 from tongluo.store import detections as detecting
 from tongluo.store import gateways as gateway_states
-from tongluo.store import heard, partitions
+from tongluo.store import heard, partitions, shadow_findings
 from tongluo.store import quarantine as quarantining
 from tongluo.store.consume import StoreConsumer
 from tongluo.store.engine import ring
 from tongluo.store.layout import Layout
 from tongluo.store.readings import Write, by_copy
-from tongluo.topics import DETECTIONS, QUARANTINE, READINGS, STATUS
+from tongluo.topics import DETECTIONS, QUARANTINE, READINGS, SHADOW, STATUS
 
 GROUP: Final = "record"
 
@@ -39,6 +41,10 @@ def readings(log: Log, engine: AsyncEngine, layout: Layout, *, event_time: bool 
 
 def detections(log: Log, engine: AsyncEngine) -> StoreConsumer:
     return StoreConsumer(log, engine, GROUP, DETECTIONS, keep_detections, batch_size=500)
+
+
+def shadow(log: Log, engine: AsyncEngine) -> StoreConsumer:
+    return StoreConsumer(log, engine, GROUP, SHADOW, keep_shadow, batch_size=500)
 
 
 def quarantine(log: Log, engine: AsyncEngine) -> StoreConsumer:
@@ -86,6 +92,16 @@ async def keep_detections(connection: AsyncConnection, entries: Sequence[Stored]
         except WireError as error:
             await quarantining.set_aside(connection, DETECTIONS, entry, error)
     await detecting.keep(connection, found, wall_now())
+
+
+async def keep_shadow(connection: AsyncConnection, entries: Sequence[Stored]) -> None:
+    found: list[Finding] = []
+    for entry in entries:
+        try:
+            found.append(wire.FINDING.decode(entry.value))
+        except WireError as error:
+            await quarantining.set_aside(connection, SHADOW, entry, error)
+    await shadow_findings.keep(connection, found, wall_now())
 
 
 async def keep_refusals(connection: AsyncConnection, entries: Sequence[Stored]) -> None:

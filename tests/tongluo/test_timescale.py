@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -16,17 +15,15 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.console.app import build
-from services.console.hub import Hub
-from services.console.room import Room
 from services.housekeeping import keeping
 from services.ingest.recorder import Recorder
 from tests import timescale
 from tests.conftest import TOKEN
+from tests.services.console.rooms import Trier, at_once, room_of
 from tongluo import completeness, testing, wire
 from tongluo.clock import EventClock, wall_now
 from tongluo.errors import MissingPartError
 from tongluo.log.port import Stored
-from tongluo.postgres import Listener
 from tongluo.quality import Flag
 from tongluo.reading import Reading
 from tongluo.readings import gathered
@@ -282,22 +279,7 @@ async def test_late_ones_in_a_compressed_chunk_are_compressed_too(store: AsyncEn
 async def test_the_series_says_who_answered(store: AsyncEngine) -> None:
     await record(store, [reading(NOW - timedelta(minutes=30 * n)) for n in range(48 * 40)])
     await upkeep.refresh(store, NOW)
-    county, clock = testing.county(), EventClock(NOW)
-    hub = Hub(store, Listener(""), lambda: county, clock)
-    room = Room(
-        store,
-        lambda: county,
-        clock,
-        "event",
-        [],
-        dict,
-        TOKEN,
-        hub=hub,
-        layout=await layout_of(store),
-        snapshots=Path("none"),
-        asyncapi={},
-        look=_nothing_new,
-    )
+    room = await room_of(store, EventClock(NOW), Trier(at_once, []))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(build(room)),
         base_url="http://room/api/v1",
@@ -333,7 +315,3 @@ async def test_a_day_is_counted_in_a_compressed_chunk(store: AsyncEngine) -> Non
         assert await counting.numbers(connection, [station], day) == {}
     line = completeness.line("rain", wanted, tallies["R-1", "rain"])
     assert (line.expected, line.received, line.missing) == (288, 260, 28)
-
-
-async def _nothing_new() -> None:
-    """No registry changes here."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -45,6 +46,62 @@ registry_version = Table(
     Column("digest", Text, nullable=False),
     Column("summary", JSONB, nullable=False),
     Column("description", LargeBinary, nullable=False),
+)
+
+# Every version of the rule catalogue's files; the one with the highest number holds, if it reads. The files are a JSON
+# object of texts by name, deflated (zlib). `reported`: their replay was looked at before they were applied.
+rule_version = Table(
+    "rule_version",
+    metadata,
+    Column("no", BigInteger, primary_key=True, autoincrement=False),
+    _time("at"),
+    Column("who", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("reported", Boolean, nullable=False),
+    Column("files", LargeBinary, nullable=False),
+)
+
+# Files whose replay has been reported.
+rule_report = Table(
+    "rule_report",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    _time("at"),
+    Column("who", Text, nullable=False),
+)
+
+# Rules on trial beside those in force: since which event time, against which version. At most one has not ended.
+rule_shadow = Table(
+    "rule_shadow",
+    metadata,
+    Column("no", BigInteger, Identity(), primary_key=True),
+    _time("since"),
+    _time("began"),
+    Column("who", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("against", BigInteger, nullable=False),
+    Column("files", LargeBinary, nullable=False),
+    _time("ended", nullable=True),
+    Column("ended_by", Text),
+    Index("rule_shadow_running_idx", text("(ended IS NULL)"), unique=True, postgresql_where="ended IS NULL"),
+)
+
+# What rules on trial found; nobody is told.
+shadow_finding = Table(
+    "shadow_finding",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("rule_version", Text, primary_key=True),
+    Column("site", Text, primary_key=True),
+    _time("time", primary_key=True),
+    Column("hazard", Text, nullable=False),
+    Column("level", Text),
+    Column("drill", Boolean, nullable=False),
+    Column("evidence", JSONB, nullable=False),
+    _time("recorded"),
 )
 
 # By time: monthly partitions (tongluo/store/partitions.py), or with TimescaleDB the chunks of a hypertable and

@@ -169,8 +169,3 @@ async def _newest(room: Room, station: str, metric: str) -> datetime | None:
 
 def _aggregate(metric: str) -> str:
     return "sum" if metric == "rain" else "mean"
-
-
-@router.get("/rules")
-async def rules(room: InRoom, account: Entered) -> list[dict[str, Any]]:
-    return list(room.rules)

@@ -170,10 +170,11 @@ def _next(layout: Layout, columns: Columns, rings: Rings, batch: Batch, nth: int
         _raise(layout, columns, row, time)
     if live[HELD] > 0:
         _release(layout, columns, rings, row, time, True, nth, out)
-    _tell(layout, columns, rings, row, time, 0, nth, out)
+    if live[HELD] > 0 or columns.told[row].any():
+        _tell(layout, columns, rings, row, time, 0, nth, out)
 
 
-@inlined
+@compiled
 def _advance(
     layout: Layout, columns: Columns, rings: Rings, row: int, until: int, nth: int, out: Sheet
 ) -> None:
@@ -181,7 +182,7 @@ def _advance(
     an event ends, a day begins, a level has been calm for long enough. `nth` -1: without telling."""
     live = columns.state[row, LIVE]
     while True:
-        moment, what, which = _soonest(layout, live, rings, row)
+        moment, what, which = _soonest(layout, live, rings, row, columns.interval[row])
         live[NEXT] = moment
         if moment > until:
             break
@@ -195,8 +196,11 @@ def _advance(
 
 
 @inlined
-def _soonest(layout: Layout, live: Ints, rings: Rings, row: int) -> tuple[int, int, int]:
-    """The next such moment, what it is and of which window (1), event (2) or soil (3)."""
+def _soonest(layout: Layout, live: Ints, rings: Rings, row: int, interval: int) -> tuple[int, int, int]:
+    """The next such moment, what it is and of which window (1), event (2) or soil (3).
+
+    Rain belongs to the interval before its reading: an event has ended when none can begin within its dry gap any more.
+    """
     moment, what, which = LAST_TIME, 0, 0
     base, mask, heads = rings.offset[row], rings.mask[row], layout.at[0]
     for k in range(len(layout.span)):
@@ -207,8 +211,8 @@ def _soonest(layout: Layout, live: Ints, rings: Rings, row: int) -> tuple[int, i
                 moment, what, which = leaves, 1, k
     for e in range(len(layout.dry)):
         at = layout.at[2] + 3 * e
-        if live[at + 1] > 0 and live[at + 2] + layout.dry[e] < moment:
-            moment, what, which = live[at + 2] + layout.dry[e], 2, e
+        if live[at + 1] > 0 and live[at + 2] + layout.dry[e] + interval < moment:
+            moment, what, which = live[at + 2] + layout.dry[e] + interval, 2, e
     for s in range(len(layout.day_starts)):
         begins = live[layout.at[3] + 3 * s] + 1
         if begins < moment:
@@ -296,7 +300,7 @@ def soil_state(layout: Layout, live: Ints, s: int) -> int:
     return 1 if wet >= layout.soil[s, 2] else 0
 
 
-@inlined
+@compiled
 def _raise(layout: Layout, columns: Columns, row: int, time: int) -> None:
     """Hold what is at its line; what is above its release line is calm no longer."""
     live = columns.state[row, LIVE]
@@ -316,7 +320,7 @@ def _raise(layout: Layout, columns: Columns, row: int, time: int) -> None:
                 live[layout.at[4] + c] = time
 
 
-@inlined
+@compiled
 def _calm(layout: Layout, columns: Columns, row: int, time: int) -> None:
     """Note what has fallen below its release line."""
     live = columns.state[row, LIVE]
@@ -351,7 +355,7 @@ def _release(
             _tell(layout, columns, rings, row, moment, 0, nth, out)
 
 
-@inlined
+@compiled
 def _level(layout: Layout, live: Ints, r: int) -> tuple[int, int]:
     """The highest level held under a rule, and the line that holds it; 0 and -1 for none."""
     level, line = 0, -1
@@ -363,7 +367,7 @@ def _level(layout: Layout, live: Ints, r: int) -> tuple[int, int]:
     return level, line
 
 
-@inlined
+@compiled
 def _tell(
     layout: Layout, columns: Columns, rings: Rings, row: int, time: int, late: int, nth: int, out: Sheet
 ) -> None:
