@@ -1,4 +1,4 @@
-"""The command line: `tongluo run | demo | replay | doctor | password | migrate | registry | admin | version`."""
+"""The command line: `tongluo run | demo | replay | doctor | password | migrate | registry | rules | admin | version`."""
 
 import argparse
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from services import admin, registry
+from services import admin, registry, rules_command
 from tongluo import __version__, duration
 from tongluo.errors import TongluoError
 
@@ -63,6 +63,8 @@ def parser() -> argparse.ArgumentParser:
         "registry", help="what is registered: check, diff, import, export, history, restore"
     )
     registry.add(tasks.add_subparsers(dest="task", required=True, metavar="TASK"), _command)
+    tasks = commands.add_parser("rules", help="the rule catalogue: check, show, diff, schema")
+    rules_command.add(tasks.add_subparsers(dest="task", required=True, metavar="TASK"), _command)
     tasks = commands.add_parser("admin", help="tasks of an integrator: `tongluo admin --help` lists them")
     admin.add(tasks.add_subparsers(dest="task", required=True, metavar="TASK"), _command)
     commands.add_parser("version", help="print the version")
@@ -266,6 +268,10 @@ async def _registry(arguments: argparse.Namespace) -> int:
     return await registry.run(arguments, _settings(arguments))
 
 
+async def _rules(arguments: argparse.Namespace) -> int:
+    return await rules_command.run(arguments, _settings(arguments))
+
+
 def _seconds(words: str) -> float:
     try:
         return duration.parse(words).total_seconds()
@@ -281,6 +287,7 @@ _COMMANDS = {
     "password": _password,
     "migrate": _migrate,
     "registry": _registry,
+    "rules": _rules,
     "admin": _admin,
 }
 

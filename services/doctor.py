@@ -20,7 +20,7 @@ from services.embedded.folder import prepare_folder, user
 from services.embedded.identities import gate_config
 from services.embedded.ports import require_free
 from services.ingest.mqtt import tls_context
-from services.rules.catalogue import load
+from services.rules.catalogue import load, read_catalogue
 from services.settings import Embedded, MqttAddress, PostgresDsn, SameAsStore, Settings
 from tongluo.errors import TongluoError
 from tongluo.log import kafka_topics
@@ -221,8 +221,8 @@ async def _county(settings: Settings) -> Verdict:
 
 async def _rules(settings: Settings) -> Verdict:
     try:
-        rules = load(settings.rules)
-    except (TongluoError, OSError) as error:
+        rules = read_catalogue(load(settings.rules)).rules
+    except TongluoError as error:
         return Verdict("rules", False, str(error))
     return Verdict("rules", True, ", ".join(f"{rule.id} {rule.version}" for rule in rules))
 

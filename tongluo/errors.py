@@ -5,7 +5,7 @@ TongluoError
 ├── MissingPartError   the operator: install, free or start the outside part named in the message
 ├── CountyError        the operator: every fault of a county description at once, one a line
 ├── RegistryMoved      whoever edits: the registry has changed meanwhile; compare anew
-├── RuleError          the engineer: every fault of a rule file at once; the running rules stay
+├── RuleError          the engineer: every fault of all rule files at once, by line; the running rules stay
 ├── WireError          nobody: the bytes are not ours or are of a newer version
 ├── LogUnavailable     the supervisor: the log's server cannot be reached or refuses for now; start the role again
 ├── Fenced             the consumer: another member owns the partition now; join again
@@ -14,6 +14,10 @@ TongluoError
 """
 
 from collections.abc import Sequence
+
+import msgspec
+
+from tongluo.hazards import Words
 
 
 class TongluoError(Exception):
@@ -49,8 +53,31 @@ class RegistryMoved(TongluoError):
         super().__init__(f"the registry has changed since version {over}: compare anew, then apply")
 
 
-class RuleError(_Listed):
-    """A rule file that cannot be used."""
+class RuleFault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something to mend in a file of a rule catalogue. `line` counts from 1; `field` is the path to what is wrong."""
+
+    words: Words
+    file: str = ""
+    line: int | None = None
+    field: str = ""
+
+    def __str__(self) -> str:
+        """For an English reader, on one line."""
+        return f"{self.where}{self.words.en}"
+
+    @property
+    def where(self) -> str:
+        """`rainstorm.toml:12: item.rain.levels.rain_3h.red: `, as far as it is known."""
+        place = f"{self.file}:{self.line}" if self.line is not None else self.file
+        return "".join(f"{part}: " for part in (place, self.field) if part)
+
+
+class RuleError(TongluoError):
+    """A rule catalogue that cannot be used, with every fault of all its files at once."""
+
+    def __init__(self, faults: Sequence[RuleFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("the rules cannot be used:\n" + "\n".join(f"  - {fault}" for fault in faults))
 
 
 class WireError(TongluoError):

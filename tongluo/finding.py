@@ -86,12 +86,19 @@ class Used(msgspec.Struct, frozen=True):
 
 
 class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one station, or one item of it, or another rule's site says. `doubtful`: by suspect readings alone."""
+    """What one station, or one item of it, or another rule's site says. `doubtful`: by suspect readings alone.
+
+    `holds`: whether it counts toward the condition it was asked for; `since` when it has said so; `words` what was asked,
+    or why it says nothing.
+    """
 
     voter: str
     level: Level | None
     item: str = ""
     doubtful: bool = False
+    holds: bool | None = None
+    since: datetime | None = None
+    words: Words | None = None
 
 
 class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -15,6 +15,7 @@ class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 HAZARDS: Final = {
     "rainstorm": Words("暴雨", "rainstorm"),
     "flash_flood": Words("山洪", "flash flood"),
+    "flash_flood_upstream": Words("上游来水山洪", "flash flood from upstream"),
     "landslide_rain": Words("地质灾害气象风险", "rain-induced landslide"),
     "landslide": Words("滑坡", "landslide"),
     "landslide_compound": Words("滑坡综合", "landslide (compound)"),

@@ -12,6 +12,7 @@ import msgspec
 
 from tongluo.finding import Level, Side
 from tongluo.hazards import Words
+from tongluo.region import Site
 
 
 class Function(enum.StrEnum):
@@ -92,10 +93,13 @@ class Indicator(msgspec.Struct, frozen=True):
 
 
 class LevelLine(msgspec.Struct, frozen=True):
-    """`indicator` on `side` of `reach` means `level`; given up beyond `release`.
+    """`indicator` on `side` of `reach` means `level`; given up beyond `release_ratio` of the reach.
 
     `reach` None: only where a table (thresholds.csv, the registry) gives it. `by_soil`: another reach where the ground is
-    dry, normal or wet. `curve`: reach by a parameter of the station or site, interpolated linearly and held at the ends.
+    dry, normal or wet. `curve`: reach by the parameter `curve_of` of the station or site, interpolated linearly and held
+    at the ends. `share_of`: this many times the reach of another level of the indicator, wherever that comes from.
+    `release_by`, instead of the ratio, is a distance from the reach in the indicator's unit: for elevations, whose zero
+    means nothing. What holds at a station says resolve.py.
     """
 
     level: Level
@@ -106,6 +110,8 @@ class LevelLine(msgspec.Struct, frozen=True):
     by_soil: Mapping[Soil, float] | None = None
     curve_of: str | None = None
     curve: tuple[tuple[float, float], ...] = ()
+    share_of: tuple[Level, float] | None = None
+    release_by: float | None = None
 
 
 class Confirm(msgspec.Struct, frozen=True):
@@ -142,7 +148,8 @@ class Votes(enum.StrEnum):
 class StationRule(msgspec.Struct, frozen=True):
     """A rule of readings. `tell`: whether its findings become alerts, or only votes of compound rules.
 
-    `k_of_n`, where `votes` says so: how many stations must be at a level or above, by level.
+    It judges the stations of sites of `kinds`, or (none given) of all sites: rain at a pond is the pond's business, rain
+    at a village is not. `k_of_n`, where `votes` says so: how many stations must be at a level or above, by level.
     """
 
     id: str
@@ -155,6 +162,11 @@ class StationRule(msgspec.Struct, frozen=True):
     votes: Votes = Votes.HIGHEST
     k_of_n: Mapping[Level, int] = {}
     tell: bool = True
+    kinds: tuple[str, ...] = ()
+
+    def judges(self, site: Site) -> bool:
+        """Whether the stations of a site are this rule's business."""
+        return not self.kinds or site.kind.value in self.kinds
 
 
 class FireRule(msgspec.Struct, frozen=True):
@@ -266,7 +278,10 @@ class CompoundRule(msgspec.Struct, frozen=True):
 
 
 class ThresholdRow(msgspec.Struct, frozen=True):
-    """A row of thresholds.csv: what `rule` takes as reach of `indicator` at a station, or at all of a site's."""
+    """A row of thresholds.csv: what `rule` takes as reach of `indicator` at a station, or (no station) at all of a site's.
+
+    `soil` None: whatever the state of the ground.
+    """
 
     rule: str
     indicator: str
@@ -277,9 +292,10 @@ class ThresholdRow(msgspec.Struct, frozen=True):
 
 
 class Catalogue(msgspec.Struct, frozen=True):
-    """Every rule, and the county's tables. `version` changes with anything in it.
+    """Every rule, and the county's tables. `version` changes with anything that it says.
 
-    `parameters` are by station or site id, then by name; `relations` by relation's name, then by site.
+    `thresholds` and `parameters` are by station or site id, parameters then by name; `relations` by the relation's name,
+    then by site.
     """
 
     version: str
@@ -287,11 +303,19 @@ class Catalogue(msgspec.Struct, frozen=True):
     fire: FireRule | None = None
     silence: SilenceRule | None = None
     compound: tuple[CompoundRule, ...] = ()
-    thresholds: tuple[ThresholdRow, ...] = ()
+    thresholds: Mapping[str, tuple[ThresholdRow, ...]] = {}
     parameters: Mapping[str, Mapping[str, float]] = {}
     relations: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
 
-    def rule(self, name: str) -> "StationRule | FireRule | SilenceRule | CompoundRule | None":
+    @property
+    def rules(self) -> "tuple[Rule, ...]":
+        """Every rule, station rules first."""
+        singles = tuple(one for one in (self.fire, self.silence) if one is not None)
+        return (*self.station_rules, *singles, *self.compound)
+
+    def rule(self, name: str) -> "Rule | None":
         """A rule by its id."""
-        every = (*self.station_rules, self.fire, self.silence, *self.compound)
-        return next((one for one in every if one is not None and one.id == name), None)
+        return next((one for one in self.rules if one.id == name), None)
+
+
+Rule = StationRule | FireRule | SilenceRule | CompoundRule

@@ -1,7 +1,7 @@
 """Compiling the kernels: plain Python over numpy columns, made machine code by numba (docs/decisions/0017)."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -23,7 +23,8 @@ def inlined(function: F) -> F:
 
 def _made(function: F, *, forceinline: bool) -> F:
     try:
-        return numba.njit(cache=True, forceinline=forceinline)(function)  # type: ignore[no-any-return]
+        made = numba.njit(cache=True, forceinline=forceinline)(function)
     except RuntimeError:
         # Neither beside the source nor in the user's cache may be written: compiled anew at every start.
-        return numba.njit(forceinline=forceinline)(function)  # type: ignore[no-any-return]
+        made = numba.njit(forceinline=forceinline)(function)
+    return cast("F", made)

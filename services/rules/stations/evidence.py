@@ -1,9 +1,12 @@
 """What a change of level is told with: the figures, the line, the votes, and the sentence a duty officer reads."""
 
+import math
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from services.rules.catalogue.model import StationRule, Votes
+import msgspec
+
+from services.rules.catalogue.model import Votes
 from services.rules.stations.plan import Judged, Plan
 from services.rules.stations.table import Change
 from services.rules.stations.votes import SiteVotes, shown
@@ -18,35 +21,44 @@ _UNITS_ZH: Final = {
 }  # fmt: skip
 
 
-def evidence(
-    plan: Plan,
-    judged: Judged,
-    county: County | None,
-    change: Change,
-    level: Level | None,
-    time: datetime,
-    votes: SiteVotes,
-    forecast: Forecast | None = None,
-) -> Evidence:
-    """The evidence for a site's level, by the change of the station that decided it."""
-    measures = _measures(plan, change)
-    criterion = _criterion(plan, change) if level is not None else None
-    deciding = next((m for m in measures if criterion is not None and m.indicator == criterion.indicator), None)
-    name = county.stations[change.station].name if county and change.station in county.stations else change.station
+class Case(msgspec.Struct, frozen=True):
+    """What is to be told: a site's level from `time` on, the votes that make it, the change of the station that decided."""
+
+    plan: Plan
+    change: Change
+    level: Level | None
+    time: datetime
+    votes: SiteVotes
+
+    @property
+    def judged(self) -> Judged:
+        """The item that the change is of."""
+        return self.plan.judged[self.change.judged]
+
+
+def evidence(case: Case, county: County | None, forecast: Forecast | None = None) -> Evidence:
+    """The evidence for a site's level."""
+    change, rule = case.change, case.judged.rule
+    measures = _measures(case.plan, change)
+    criterion = _criterion(case.plan, change) if case.level is not None else None
+    deciding = next(
+        (m for m in measures if criterion is not None and m.indicator == criterion.indicator), None
+    )
+    known = county.stations.get(change.station) if county is not None else None
     at = moment(change.time_us)
     return Evidence(
-        rule=judged.rule.id,
-        rule_version=judged.rule.version,
+        rule=rule.id,
+        rule_version=rule.version,
         station=change.station,
-        time=time,
-        sentence=sentence(name, at, judged, criterion, deciding, votes, level),
+        time=case.time,
+        sentence=sentence(case, known.name if known is not None else change.station, criterion, deciding),
         figure=figure(deciding) if deciding is not None else Words("", ""),
-        metric=plan.metric,
-        source=judged.rule.source,
+        metric=case.plan.metric,
+        source=rule.source,
         measures=measures,
         criterion=criterion,
         used=Used(change.count, moment(min(change.first_us, change.time_us)), at) if change.count else None,
-        votes=shown(votes),
+        votes=shown(case.votes),
         late=change.late,
         forecast=forecast,
     )
@@ -57,7 +69,7 @@ def _measures(plan: Plan, change: Change) -> tuple[Measure, ...]:
     return tuple(
         Measure(i.name, i.words, round(value, 6), i.unit, i.span.total_seconds() or None)
         for (of, i), value in zip(((g.judged, g.indicator) for g in plan.gauges), change.values, strict=False)
-        if of == change.judged and value == value
+        if of == change.judged and not math.isnan(value)
     )
 
 
@@ -80,34 +92,31 @@ def figure(measure: Measure) -> Words:
 
 def amount(value: float) -> str:
     """One decimal, more where the number is small."""
-    return f"{value:.1f}" if abs(value) >= 10 or value == 0 or float(f"{value:.1f}") == value else f"{value:.3g}"
+    return (
+        f"{value:.1f}" if abs(value) >= 10 or value == 0 or float(f"{value:.1f}") == value else f"{value:.3g}"
+    )
 
 
-def sentence(
-    name: str,
-    at: datetime,
-    judged: Judged,
-    criterion: Criterion | None,
-    deciding: Measure | None,
-    votes: SiteVotes,
-    level: Level | None,
-) -> Words:
+def sentence(case: Case, name: str, criterion: Criterion | None, deciding: Measure | None) -> Words:
     """What a duty officer reads."""
-    local = at.astimezone(BEIJING)
+    local = moment(case.change.time_us).astimezone(BEIJING)
     when_zh, when_en = f"{local.month}月{local.day}日 {local:%H:%M}", f"{local:%d %b %H:%M} Beijing time"
-    item = judged.item.words
+    item, level = case.judged.item.words, case.level
     if level is None or criterion is None or deciding is None:
         return Words(
             f"{name} 截至 {when_zh}，{item.zh}已回到解除线以内。",
             f"{name}: by {when_en} {item.en} was back within its release line.",
         )
     said = figure(deciding)
-    unit, unit_zh = deciding.unit, _UNITS_ZH.get(deciding.unit, deciding.unit)
+    unit = f" {deciding.unit}" if deciding.unit else ""
+    unit_zh = f" {_UNITS_ZH.get(deciding.unit, deciding.unit)}" if deciding.unit else ""
     side_zh, side_en = _crossed(criterion, deciding.value)
-    zh = f"{name} 截至 {when_zh}，{said.zh}，{side_zh}{criterion.level.zh}色线 {amount(criterion.reach)} {unit_zh}".rstrip()
-    en = f"{name}: {said.en} by {when_en}, {side_en} the {criterion.level.value} line of {amount(criterion.reach)} {unit}".rstrip()
-    more_zh, more_en = _counted(judged.rule, votes, criterion.level, level)
-    return Words(f"{zh}。{more_zh}", f"{en}.{more_en}")
+    line = amount(criterion.reach)
+    more = _counted(case, criterion.level)
+    return Words(
+        f"{name} 截至 {when_zh}，{said.zh}，{side_zh}{criterion.level.zh}色线 {line}{unit_zh}。{more.zh}",
+        f"{name}: {said.en} by {when_en}, {side_en} the {criterion.level.value} line of {line}{unit}.{more.en}",
+    )
 
 
 def _crossed(criterion: Criterion, value: float) -> tuple[str, str]:
@@ -119,14 +128,12 @@ def _crossed(criterion: Criterion, value: float) -> tuple[str, str]:
     return "已高于但尚未升过解除线，保持", "above but not yet over the release line of"
 
 
-def _counted(rule: StationRule, votes: SiteVotes, own: Level, level: Level) -> tuple[str, str]:
+def _counted(case: Case, own: Level) -> Words:
     """Where the site's level is not that of one station alone."""
-    if rule.votes is Votes.HIGHEST or own is level:
-        return "", ""
-    number = sum(len(items) for items in votes.said.values())
-    return (
-        f"按{number}项测点合计判为{level.zh}色。",
-        f" Counted over {number} measurements this makes {level.value}.",
+    if case.level is None or case.judged.rule.votes is Votes.HIGHEST or own is case.level:
+        return Words("", "")
+    number = sum(len(items) for items in case.votes.said.values())
+    return Words(
+        f"按 {number} 项监测合计判为{case.level.zh}色。",
+        f" Counted over {number} measurements this makes {case.level.value}.",
     )
-
-

@@ -1,6 +1,6 @@
 """The judgement of readings: what each batch changes at each site, and why. Pure: no clock, no I/O."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -9,15 +9,15 @@ import numpy as np
 from services.rules.catalogue.model import Catalogue, CompoundRule, Condition
 from services.rules.formulas.failure_time import failure_time
 from services.rules.stations import plan as plans
-from services.rules.stations.evidence import evidence
+from services.rules.stations.evidence import Case, evidence
 from services.rules.stations.plan import Judged, Plan
 from services.rules.stations.table import Change, Packed, Table, bring_over
 from services.rules.stations.told import Ints
 from services.rules.stations.votes import SiteVotes, decide, decider, forget, hear
-from tongluo.finding import Evidence, Finding, Forecast, Level, of_rank, rank
+from tongluo.finding import Evidence, Finding, Forecast, Level, rank
 from tongluo.hazards import Words
 from tongluo.quality import BAD_FLAGS, SUSPECT_FLAGS, Flag
-from tongluo.readings import Readings, moment
+from tongluo.readings import Readings, Series, moment
 from tongluo.region import County
 from tongluo.signal import SiteLevel
 
@@ -53,7 +53,7 @@ class StationJudge:
     def __init__(self, catalogue: Catalogue, county: County | None) -> None:
         self.catalogue = catalogue
         self._county = county
-        self._plans = plans.plans(catalogue, plans.stations_of(county))
+        self._plans = plans.plans(catalogue)
         self._tables = {metric: Table(plan, catalogue, county) for metric, plan in self._plans.items()}
         self._votes: dict[str, dict[str, SiteVotes]] = {rule.id: {} for rule in catalogue.station_rules}
         self._sites: dict[str, str] = {}
@@ -69,39 +69,39 @@ class StationJudge:
 
     def judge(self, readings: Readings) -> Judgement:
         """What these readings change, in the order in which they came."""
-        columns = (np.array(column) for column in (readings.which, readings.time_us, readings.value))
-        which, times, values = columns
-        flags = np.array(readings.flags, np.int64) if readings.flags else np.zeros(len(which), np.int64)
         told = Judgement(findings=self._ended)
         self._ended = []
         for plan, change in self._owed:
             self._hear(plan, change, told)
         self._owed.clear()
-        changes = sorted(self._changes(readings, which, times, values.astype(float), flags), key=lambda c: c[0])
-        for _, plan, change in changes:
+        for _, plan, change in sorted(self._changes(readings), key=lambda found: found[0]):
             self._hear(plan, change, told)
         return told
 
-    def _changes(
-        self, readings: Readings, which: Ints, times: Ints, values: np.ndarray, flags: Ints
-    ) -> Iterator[tuple[int, Plan, Change]]:
+    def _changes(self, readings: Readings) -> Iterator[tuple[int, Plan, Change]]:
         """Changes with the place of their reading; those of one reading stay in their order."""
-        metrics = [series.metric if series.metric in self._tables else "" for series in readings.series]
-        for metric in dict.fromkeys(metrics):
-            if not metric:
+        which, times = np.array(readings.which, np.int64), np.array(readings.time_us, np.int64)
+        values = np.array(readings.value, np.float64)
+        flags = np.array(readings.flags, np.int64) if len(readings.flags) else np.zeros(len(which), np.int64)
+        for metric in dict.fromkeys(series.metric for series in readings.series):
+            table = self._tables.get(metric)
+            if table is None:
                 continue
-            table = self._tables[metric]
-            rows = np.full(len(metrics), -1, np.int64)
-            for nth, series in enumerate(readings.series):
-                if metrics[nth] == metric:
-                    rows[nth] = table.row(series.station)
-                    self._sites[series.station] = series.site
-            row = rows[which] if len(which) else which
+            row = self._rows(table, readings.series)[which]
             nth = np.flatnonzero((row >= 0) & (flags & _UNCOUNTED == 0))
             if len(nth):
                 of = flags[nth]
                 found = table.judge(row[nth], times[nth], values[nth], of & _LATE, of & _SUSPECT)
                 yield from ((int(nth[change.nth]), table.plan, change) for change in found)
+
+    def _rows(self, table: Table, several: Sequence[Series]) -> Ints:
+        """The row of each series in a table; -1 for those of other metrics."""
+        rows = np.full(len(several), -1, np.int64)
+        for nth, series in enumerate(several):
+            if series.metric == table.plan.metric:
+                rows[nth] = table.row(series.station)
+                self._sites[series.station] = series.site
+        return rows
 
     def _hear(self, plan: Plan, change: Change, told: Judgement) -> None:
         """A station's change, and what it means for its site."""
@@ -125,9 +125,8 @@ class StationJudge:
         its_plan = self._plans[why.metric]
         judged = its_plan.judged[why.judged]
         time = moment(votes.told_us)
-        because = evidence(
-            its_plan, judged, self._county, why, level, time, votes, self._forecast(its_plan, judged, why)
-        )
+        case = Case(its_plan, why, level, time, votes)
+        because = evidence(case, self._county, self._forecast(its_plan, judged, why))
         if rule.tell:
             told.findings.append(Finding(rule.id, rule.hazard, site, time, level, because))
         if rule.id in self._listened:
@@ -180,16 +179,16 @@ class StationJudge:
                 items = {item.id for item in kept.items}
                 after._votes[rule] = {site: forget(votes, items, changed) for site, votes in sites.items()}
             else:
-                after._ended += [
-                    self._end(rule, site, votes) for site, votes in sites.items() if votes.level
-                ]
+                after._ended += [self._end(rule, site, votes) for site, votes in sites.items() if votes.level]
         return after
 
     def _end(self, rule_id: str, site: str, votes: SiteVotes) -> Finding:
         """The level of a rule that is no longer in the catalogue is given up."""
         rule = next(one for one in self.catalogue.station_rules if one.id == rule_id)
         time = moment(votes.told_us + 1)
-        words = Words(f"规则{rule.name.zh}已停用，预警随之解除。", f"The rule {rule.name.en} is no longer in force.")
+        words = Words(
+            f"规则{rule.name.zh}已停用，预警随之解除。", f"The rule {rule.name.en} is no longer in force."
+        )
         because = Evidence(rule.id, rule.version, site, time, words, Words("", ""), source=rule.source)
         return Finding(rule.id, rule.hazard, site, time, None, because)
 

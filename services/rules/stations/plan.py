@@ -4,6 +4,7 @@ A metric is judged by one of two kernels: rolling sums (every indicator a SUM, a
 over values. Thresholds differ from station to station; stations with the same ones share a profile.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Final
@@ -16,7 +17,7 @@ from services.rules.catalogue.resolve import Reach, parameter, reaches
 from services.rules.stations import sums, values
 from tongluo.duration import microseconds
 from tongluo.finding import Level, Side
-from tongluo.region import County, Station
+from tongluo.region import Station
 
 UNITS_PER_MM: Final = 1000
 # Chinese counties keep one time; hydrological days begin by it.
@@ -72,22 +73,13 @@ class Plan(msgspec.Struct, frozen=True):
     parameters: tuple[str, ...]
 
 
-def plans(catalogue: Catalogue, stations: Iterable[Station]) -> dict[str, Plan]:
-    """By metric. `stations` matter for the levels that only the registry gives them."""
+def plans(catalogue: Catalogue) -> dict[str, Plan]:
+    """By metric."""
     items: dict[str, list[Judged]] = {}
     for rule in catalogue.station_rules:
         for item in rule.items:
             items.setdefault(item.metric, []).append(Judged(rule, item))
-    extra = _registered(stations)
-    return {metric: _plan(metric, judged, catalogue, extra) for metric, judged in items.items()}
-
-
-def _registered(stations: Iterable[Station]) -> dict[str, set[Level]]:
-    found: dict[str, set[Level]] = {}
-    for station in stations:
-        for indicator, levels in station.thresholds.items():
-            found.setdefault(indicator, set()).update(levels)
-    return found
+    return {metric: _plan(metric, judged) for metric, judged in items.items()}
 
 
 def summed(item: Item) -> bool:
@@ -95,26 +87,25 @@ def summed(item: Item) -> bool:
     return all(one.weights is not None or one.function in _ADDITIVE for one in item.indicators)
 
 
-def _plan(
-    metric: str, judged: list[Judged], catalogue: Catalogue, extra: Mapping[str, set[Level]]
-) -> Plan:
+def _plan(metric: str, judged: list[Judged]) -> Plan:
     additive = all(summed(one.item) for one in judged)
     gauges = tuple(
         Gauge(nth, indicator, _per_unit(indicator, additive))
         for nth, one in enumerate(judged)
         for indicator in one.item.indicators
     )
-    lines = [
-        Line(gauge.judged, nth, level, _side(judged[gauge.judged].item, gauge.indicator.name))
-        for nth, gauge in enumerate(gauges)
-        for level in sorted(_levels(catalogue, judged[gauge.judged], gauge.indicator.name, extra))
-    ]
+    place = {(gauge.judged, gauge.indicator.name): nth for nth, gauge in enumerate(gauges)}
+    lines = tuple(
+        Line(nth, place[nth, line.indicator], line.level, line.side)
+        for nth, one in enumerate(judged)
+        for line in one.item.lines
+    )
     return Plan(
         metric,
         additive,
         tuple(judged),
         gauges,
-        tuple(lines),
+        lines,
         max(one.rule.late_allowed for one in judged),
         tuple(sorted({g.indicator.divide_by for g in gauges if g.indicator.divide_by is not None})),
     )
@@ -126,35 +117,16 @@ def _per_unit(indicator: Indicator, additive: bool) -> float:
     return 1.0
 
 
-def _side(item: Item, indicator: str) -> Side:
-    """All lines of one indicator lie on one side (the reader sees to it)."""
-    return next((line.side for line in item.lines if line.indicator == indicator), Side.ABOVE)
-
-
-def _levels(
-    catalogue: Catalogue, judged: Judged, indicator: str, extra: Mapping[str, set[Level]]
-) -> set[Level]:
-    """The levels that any station can reach by an indicator."""
-    own = {line.level for line in judged.item.lines if line.indicator == indicator}
-    tables = {
-        level
-        for row in catalogue.thresholds
-        if row.rule == judged.rule.id and row.indicator == indicator
-        for level in row.reach
-    }
-    return own | tables | extra.get(indicator, set())
-
-
-def profile(plan: Plan, catalogue: Catalogue, station: Station | None) -> tuple[tuple[float, ...], ...]:
+def profile(plan: Plan, catalogue: Catalogue, station: Station) -> tuple[tuple[float, ...], ...]:
     """What each line is at a station, in the kernel's units: reach when dry, normal, wet, then release likewise.
 
-    NaN where a line is not drawn there: it is never reached. A station the registry does not know has the rules' own
-    lines.
+    NaN where a line is not drawn there: it is never reached.
     """
-    found: dict[tuple[int, str, Level], Reach] = {}
-    for nth, judged in enumerate(plan.judged):
-        for reach in reaches(catalogue, judged.rule, judged.item, station):
-            found[nth, reach.indicator, reach.level] = reach
+    found = {
+        (nth, reach.indicator, reach.level): reach
+        for nth, judged in enumerate(plan.judged)
+        for reach in reaches(catalogue, judged.rule, judged.item, station)
+    }
     return tuple(_drawn(plan, line, found) for line in plan.lines)
 
 
@@ -163,24 +135,18 @@ def _drawn(plan: Plan, line: Line, found: Mapping[tuple[int, str, Level], Reach]
     reach = found.get((line.judged, gauge.indicator.name, line.level))
     if reach is None:
         return (float("nan"),) * 6
-    at = [_units(one, gauge.per_unit) for one in reach.by_soil]
-    return (*at, *(_units(released(one, reach), gauge.per_unit) for one in reach.by_soil))
-
-
-def released(reach: float, line: Reach) -> float:
-    """Where a level is given up: the share `release_ratio` of the reach below it, or as far beyond it."""
-    away = abs(reach) * (1.0 - line.release_ratio)
-    return reach - away if line.side is Side.ABOVE else reach + away
+    both = (*reach.by_soil, *(reach.release(one) for one in reach.by_soil))
+    return tuple(_units(one, gauge.per_unit) for one in both)
 
 
 def _units(amount: float, per_unit: float) -> float:
     """In the kernel's units; whole where those are thousandths, so that a threshold is met exactly."""
-    return amount if per_unit == 1.0 or amount != amount else float(round(amount * per_unit))
+    return amount if per_unit == 1.0 or math.isnan(amount) else float(round(amount * per_unit))
 
 
-def parameters(plan: Plan, catalogue: Catalogue, station: Station | None) -> tuple[float, ...]:
+def parameters(plan: Plan, catalogue: Catalogue, station: Station) -> tuple[float, ...]:
     """The station's parameters that indicators are divided by; NaN where it has none."""
-    found = (parameter(catalogue, station, name) if station is not None else None for name in plan.parameters)
+    found = (parameter(catalogue, station, name) for name in plan.parameters)
     return tuple(float("nan") if one is None else one for one in found)
 
 
@@ -279,8 +245,3 @@ def value_layout(plan: Plan) -> values.Layout:
 
 def _ints(numbers: Iterable[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.fromiter(numbers, np.int64)
-
-
-def stations_of(county: County | None) -> tuple[Station, ...]:
-    """Every registered station."""
-    return tuple(county.stations.values()) if county is not None else ()

@@ -56,7 +56,8 @@ MOST_DAYS: Final = 400
 LONG_AGO: Final = -(2**62)
 
 # A station's state, in 64-bit words: its clock, how many entries it has had, how many triggers are held, whether back-fill
-# waits to be judged, before when nothing changes by itself; then by the layout the windows' first entries and sums, the events, the soils, the triggers.
+# waits to be judged, before when nothing changes by itself; then by the layout the windows' first entries and sums, the
+# events (start, rain, last), the soils (end of the day, its rain, Pa), the triggers.
 NEWEST: Final = 0
 TAIL: Final = 1
 HELD: Final = 2
@@ -144,9 +145,7 @@ def _first(layout: Layout, state: Ints) -> int:
 
 
 @inlined
-def _next(
-    layout: Layout, columns: Columns, rings: Rings, batch: Batch, nth: int, out: Sheet
-) -> None:
+def _next(layout: Layout, columns: Columns, rings: Rings, batch: Batch, nth: int, out: Sheet) -> None:
     """A reading newer than all before."""
     row, time = batch.row[nth], batch.time[nth]
     live = columns.state[row, LIVE]
@@ -171,10 +170,11 @@ def _next(
         _raise(layout, columns, row, time)
     if live[HELD] > 0:
         _release(layout, columns, rings, row, time, True, nth, out)
-    _tell(layout, columns, rings, row, time, 0, nth, out)
+    if live[HELD] > 0 or columns.told[row].any():
+        _tell(layout, columns, rings, row, time, 0, nth, out)
 
 
-@inlined
+@compiled
 def _advance(
     layout: Layout, columns: Columns, rings: Rings, row: int, until: int, nth: int, out: Sheet
 ) -> None:
@@ -182,23 +182,9 @@ def _advance(
     an event ends, a day begins, a level has been calm for long enough. `nth` -1: without telling."""
     live = columns.state[row, LIVE]
     while True:
-        moment, what, which = LAST_TIME, 0, 0
-        for k in range(len(layout.span)):
-            head = live[layout.at[0] + k]
-            if head < live[TAIL]:
-                leaves = rings.times[rings.offset[row] + (head & rings.mask[row])] + layout.span[k]
-                if leaves < moment:
-                    moment, what, which = leaves, 1, k
-        for e in range(len(layout.dry)):
-            at = layout.at[2] + 3 * e
-            if live[at + 1] > 0 and live[at + 2] + layout.dry[e] < moment:
-                moment, what, which = live[at + 2] + layout.dry[e], 2, e
-        for s in range(len(layout.day_starts)):
-            begins = live[layout.at[3] + 3 * s] + 1
-            if begins < moment:
-                moment, what, which = begins, 3, s
+        moment, what, which = _soonest(layout, live, rings, row, columns.interval[row])
+        live[NEXT] = moment
         if moment > until:
-            live[NEXT] = moment
             break
         if live[HELD] > 0:
             _release(layout, columns, rings, row, moment, False, nth, out)
@@ -207,6 +193,31 @@ def _advance(
             _calm(layout, columns, row, moment)
     if live[HELD] > 0:
         _release(layout, columns, rings, row, until, False, nth, out)
+
+
+@inlined
+def _soonest(layout: Layout, live: Ints, rings: Rings, row: int, interval: int) -> tuple[int, int, int]:
+    """The next such moment, what it is and of which window (1), event (2) or soil (3).
+
+    Rain belongs to the interval before its reading: an event has ended when none can begin within its dry gap any more.
+    """
+    moment, what, which = LAST_TIME, 0, 0
+    base, mask, heads = rings.offset[row], rings.mask[row], layout.at[0]
+    for k in range(len(layout.span)):
+        head = live[heads + k]
+        if head < live[TAIL]:
+            leaves = rings.times[base + (head & mask)] + layout.span[k]
+            if leaves < moment:
+                moment, what, which = leaves, 1, k
+    for e in range(len(layout.dry)):
+        at = layout.at[2] + 3 * e
+        if live[at + 1] > 0 and live[at + 2] + layout.dry[e] + interval < moment:
+            moment, what, which = live[at + 2] + layout.dry[e] + interval, 2, e
+    for s in range(len(layout.day_starts)):
+        begins = live[layout.at[3] + 3 * s] + 1
+        if begins < moment:
+            moment, what, which = begins, 3, s
+    return moment, what, which
 
 
 @inlined
@@ -228,7 +239,7 @@ def _new_day(layout: Layout, live: Ints, s: int, until: int) -> None:
     """Pa(t+1) = k (Pa(t) + P(t)), at most the capacity. A station that was away for very long begins with dry ground."""
     at = layout.at[3] + 3 * s
     wet = layout.soil[s, 0] * (live[at + 2] + live[at + 1])
-    live[at + 2] = int(round(min(layout.soil[s, 1], wet)))
+    live[at + 2] = np.int64(np.rint(min(layout.soil[s, 1], wet)))
     live[at + 1] = 0
     live[at] += DAY_US
     if until - live[at] > MOST_DAYS * DAY_US:
@@ -289,7 +300,7 @@ def soil_state(layout: Layout, live: Ints, s: int) -> int:
     return 1 if wet >= layout.soil[s, 2] else 0
 
 
-@inlined
+@compiled
 def _raise(layout: Layout, columns: Columns, row: int, time: int) -> None:
     """Hold what is at its line; what is above its release line is calm no longer."""
     live = columns.state[row, LIVE]
@@ -309,7 +320,7 @@ def _raise(layout: Layout, columns: Columns, row: int, time: int) -> None:
                 live[layout.at[4] + c] = time
 
 
-@inlined
+@compiled
 def _calm(layout: Layout, columns: Columns, row: int, time: int) -> None:
     """Note what has fallen below its release line."""
     live = columns.state[row, LIVE]
@@ -344,7 +355,7 @@ def _release(
             _tell(layout, columns, rings, row, moment, 0, nth, out)
 
 
-@inlined
+@compiled
 def _level(layout: Layout, live: Ints, r: int) -> tuple[int, int]:
     """The highest level held under a rule, and the line that holds it; 0 and -1 for none."""
     level, line = 0, -1
@@ -356,7 +367,7 @@ def _level(layout: Layout, live: Ints, r: int) -> tuple[int, int]:
     return level, line
 
 
-@inlined
+@compiled
 def _tell(
     layout: Layout, columns: Columns, rings: Rings, row: int, time: int, late: int, nth: int, out: Sheet
 ) -> None:
@@ -385,7 +396,9 @@ def _write(
     out.ints[place, LINE] = line
     out.ints[place, LATE] = late
     out.ints[place, COUNT] = live[TAIL] - first
-    out.ints[place, FIRST] = rings.times[rings.offset[row] + (first & rings.mask[row])] if first < live[TAIL] else time
+    out.ints[place, FIRST] = (
+        rings.times[rings.offset[row] + (first & rings.mask[row])] if first < live[TAIL] else time
+    )
     out.ints[place, NTH] = nth
     out.ints[place, SOIL] = soil_state(layout, live, layout.soil_of[line]) if line >= 0 else 1
     for j in range(len(layout.kind)):
@@ -443,13 +456,11 @@ def _count(layout: Layout, state: Ints, time: int, amount: int) -> None:
             state[at + 1] += amount
         else:
             wet = state[at + 2] + amount * layout.soil[s, 0] ** days
-            state[at + 2] = int(round(min(layout.soil[s, 1], wet)))
+            state[at + 2] = np.int64(np.rint(min(layout.soil[s, 1], wet)))
 
 
 @compiled
-def _again(
-    layout: Layout, columns: Columns, rings: Rings, row: int, time: int, nth: int, out: Sheet
-) -> None:
+def _again(layout: Layout, columns: Columns, rings: Rings, row: int, time: int, nth: int, out: Sheet) -> None:
     """Judge anew from before `time` on: what was too low is told late, what is still so at the end is what holds."""
     state = columns.state[row]
     newest, tail, pending = state[LIVE, NEWEST], state[LIVE, TAIL] + 1, state[LIVE, PENDING]

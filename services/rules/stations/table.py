@@ -1,5 +1,6 @@
 """One metric's stations as columns: rows made as stations appear, batches judged, changes of level told."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from services.rules.stations.memory import Memory
 from services.rules.stations.plan import Plan
 from services.rules.stations.sums import Batch
 from services.rules.stations.told import LIVE, SLOTS, Floats, Ints, Sheet
-from tongluo.region import County, Station
+from tongluo.region import County, Station, StationKind
 
 _DAY_US: Final = sums.DAY_US
 
@@ -104,17 +105,17 @@ class Table:
         self._memory.rows(number)
 
     def _describe(self, row: int) -> None:
-        station: Station | None = None
-        if self._county is not None:
-            station = self._county.stations.get(self._names[row])
+        name = self._names[row]
+        known = self._county.stations.get(name) if self._county is not None else None
+        station = known if known is not None else _stranger(name)
         lines = plans.profile(self.plan, self._catalogue, station)
         # NaN is not itself: by its text two profiles without a line are the same.
-        key = tuple(tuple(-np.inf if x != x else x for x in line) for line in lines)
+        key = tuple(tuple(-math.inf if math.isnan(x) else x for x in line) for line in lines)
         if key not in self._profiles:
             self._profiles[key] = len(self._profiles)
             self._drawn = False
         self._profile[row] = self._profiles[key]
-        self._interval[row] = (station.interval_s if station is not None else 300) * 1_000_000
+        self._interval[row] = station.interval_s * 1_000_000
         if self.plan.parameters:
             self._parameter[row] = plans.parameters(self.plan, self._catalogue, station)
 
@@ -122,7 +123,10 @@ class Table:
         """The profiles as arrays."""
         drawn = np.array(list(self._profiles), float).reshape(len(self._profiles), len(self.plan.lines), 6)
         drawn[np.isneginf(drawn)] = np.nan
-        self._reach, self._release = np.ascontiguousarray(drawn[:, :, :3]), np.ascontiguousarray(drawn[:, :, 3:])
+        self._reach, self._release = (
+            np.ascontiguousarray(drawn[:, :, :3]),
+            np.ascontiguousarray(drawn[:, :, 3:]),
+        )
         if not self.plan.summed:
             self._reach, self._release = self._reach[:, :, 1].copy(), self._release[:, :, 1].copy()
         self._drawn = True
@@ -286,7 +290,9 @@ class Table:
         """For a snapshot."""
         number = len(self._names)
         columns = {"state": self._state[:number].tobytes(), "told": self._told[:number].tobytes()}
-        return Packed(shape(self.plan), list(self._names), dict(self._doubted), columns, self._memory.packed())
+        return Packed(
+            shape(self.plan), list(self._names), dict(self._doubted), columns, self._memory.packed()
+        )
 
     def unpack(self, packed: Packed) -> None:
         """Take over what `pack` gave, of a plan of the same shape."""
@@ -307,6 +313,11 @@ class Table:
             self._describe(row)
 
 
+def _stranger(name: str) -> Station:
+    """A station that is not registered: judged by the rules' own lines."""
+    return Station(name, name, StationKind.RAIN_GAUGE, "", "", 0.0, 0.0, ())
+
+
 def _longer(column: np.ndarray[Any, Any], number: int, fill: int = 0) -> np.ndarray[Any, Any]:
     """With as many rows, the new ones filled."""
     more = np.full((number - len(column), *column.shape[1:]), fill, column.dtype)
@@ -315,7 +326,9 @@ def _longer(column: np.ndarray[Any, Any], number: int, fill: int = 0) -> np.ndar
 
 def shape(plan: Plan) -> str:
     """What the columns of a table mean; the same for the same rules."""
-    return "/".join((plan.metric, *(f"{one.rule.version}:{one.item.id}" for one in plan.judged), *map(_line, plan.lines)))
+    return "/".join(
+        (plan.metric, *(f"{one.rule.version}:{one.item.id}" for one in plan.judged), *map(_line, plan.lines))
+    )
 
 
 def _line(line: plans.Line) -> str:
@@ -343,7 +356,22 @@ def bring_over(new: Table, old: Table) -> list[Change]:
             if after >= 0:
                 new.hold(now, after, old.told(row, before), newest)
         found += [
-            Change(new.plan.metric, name, False, nth, newest, new.told(now, nth), -1, False, len(times), newest, 0, (), np.nan, np.nan)
+            Change(
+                new.plan.metric,
+                name,
+                False,
+                nth,
+                newest,
+                new.told(now, nth),
+                -1,
+                False,
+                len(times),
+                newest,
+                0,
+                (),
+                np.nan,
+                np.nan,
+            )
             for nth in range(len(new.plan.judged))
         ]
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.rules.stations import memory
-from services.rules.stations.compiled import compiled, inlined
+from services.rules.stations.compiled import compiled
 from services.rules.stations.memory import Rings
 from services.rules.stations.sums import HELD, HOUR_US, NEWEST, PENDING, TAIL, Batch
 from services.rules.stations.told import (
@@ -151,34 +151,31 @@ def value(layout: Layout, columns: Columns, rings: Rings, row: int, live: Ints, 
 @compiled
 def _function(layout: Layout, rings: Rings, row: int, live: Ints, j: int) -> float:
     base, mask, last = rings.offset[row], rings.mask[row], live[TAIL] - 1
-    newest, time = rings.values[base + (last & mask)], rings.times[base + (last & mask)]
-    function = layout.function[j]
+    function, span = layout.function[j], layout.span[j]
     if function == LAST:
-        return newest
-    first = last
-    while first > live[HEAD] and rings.times[base + ((first - 1) & mask)] > time - layout.span[j]:
+        return rings.values[base + (last & mask)]
+    time, first = rings.times[base + (last & mask)], last
+    while first > live[HEAD] and rings.times[base + ((first - 1) & mask)] > time - span:
         first -= 1
     if function == SLOPE:
-        return _slope(rings, row, first, last)
-    if function == ACCELERATION:
-        middle = first
-        while middle < last and rings.times[base + (middle & mask)] <= time - layout.span[j] // 2:
-            middle += 1
-        change = _slope(rings, row, middle, last) - _slope(rings, row, first, middle - 1)
-        return change / (layout.span[j] / 2 / HOUR_US)
-    if function == COUNT_OF:
-        return float(last - first + 1)
-    if function == CHANGE or function == RATE:
-        change = newest - rings.values[base + (first & mask)]
-        if function == CHANGE:
-            return change
-        hours = (time - rings.times[base + (first & mask)]) / HOUR_US
-        return change / hours if hours > 0 else math.nan
-    if function == SINCE:
-        for nth in range(last, first - 1, -1):
-            if rings.values[base + (nth & mask)] != 0:
-                return (time - rings.times[base + (nth & mask)]) / HOUR_US
-        return math.nan
+        found = _slope(rings, row, first, last)
+    elif function == ACCELERATION:
+        found = _acceleration(rings, row, first, last, span)
+    elif function == COUNT_OF:
+        found = float(last - first + 1)
+    elif function in (CHANGE, RATE):
+        found = _change(rings, row, first, last, function == RATE)
+    elif function == SINCE:
+        found = _since(rings, row, first, last)
+    else:
+        found = _whole(rings, row, first, last, function)
+    return found
+
+
+@compiled
+def _whole(rings: Rings, row: int, first: int, last: int, function: int) -> float:
+    """SUM, MEAN or MAX of entries `first` to `last`."""
+    base, mask = rings.offset[row], rings.mask[row]
     total, most = 0.0, -math.inf
     for nth in range(first, last + 1):
         one = rings.values[base + (nth & mask)]
@@ -187,6 +184,38 @@ def _function(layout: Layout, rings: Rings, row: int, live: Ints, j: int) -> flo
     if function == MAX:
         return most
     return total if function == SUM else total / (last - first + 1)
+
+
+@compiled
+def _since(rings: Rings, row: int, first: int, last: int) -> float:
+    """Hours from the newest entry other than zero to the last one."""
+    base, mask = rings.offset[row], rings.mask[row]
+    for nth in range(last, first - 1, -1):
+        if rings.values[base + (nth & mask)] != 0:
+            return (rings.times[base + (last & mask)] - rings.times[base + (nth & mask)]) / HOUR_US
+    return math.nan
+
+
+@compiled
+def _change(rings: Rings, row: int, first: int, last: int, rate: bool) -> float:
+    base, mask = rings.offset[row], rings.mask[row]
+    change = rings.values[base + (last & mask)] - rings.values[base + (first & mask)]
+    if not rate:
+        return change
+    hours = (rings.times[base + (last & mask)] - rings.times[base + (first & mask)]) / HOUR_US
+    return change / hours if hours > 0 else math.nan
+
+
+@compiled
+def _acceleration(rings: Rings, row: int, first: int, last: int, span: int) -> float:
+    """How much steeper the later half of the span is than the earlier one, by the time between their middles."""
+    base, mask = rings.offset[row], rings.mask[row]
+    half = rings.times[base + (last & mask)] - span // 2
+    middle = first
+    while middle < last and rings.times[base + (middle & mask)] <= half:
+        middle += 1
+    change = _slope(rings, row, middle, last) - _slope(rings, row, first, middle - 1)
+    return change / (span / 2 / HOUR_US)
 
 
 @compiled

@@ -56,7 +56,9 @@ def decide(rule: StationRule, votes: SiteVotes) -> Level | None:
         case Votes.HIGHEST:
             return max((level for items in borne.values() for level in items.values() if level), default=None)
         case Votes.K_OF_N:
-            return _k_of_n(rule.k_of_n, [max(items.values(), default=None, key=rank) for items in borne.values()])
+            return _k_of_n(
+                rule.k_of_n, [max(items.values(), default=None, key=rank) for items in borne.values()]
+            )
         case Votes.GB39496:
             kinds = sorted({item for items in borne.values() for item in items})
             return aggregate(
@@ -79,7 +81,8 @@ def _borne_out(votes: SiteVotes, station: str) -> dict[str, Level | None]:
 
 def _k_of_n(least: Mapping[Level, int], levels: list[Level | None]) -> Level | None:
     return max(
-        (level for level, k in least.items() if sum(rank(one) >= level.rank for one in levels) >= k), default=None
+        (level for level, k in least.items() if sum(rank(one) >= level.rank for one in levels) >= k),
+        default=None,
     )
 
 

@@ -2,7 +2,7 @@
 
 import type {
   Alert, AlertDetail, AlertPage, Bucket, Command, CompletenessReport, County, DayDetail, Liveness, NewSubscription,
-  Quarantined, QuarantinedDetail, QuarantineSummary, Rule, Series, Session, Site, Station, Subscription,
+  Quarantined, QuarantinedDetail, QuarantineSummary, RuleSet, Series, Session, Site, Station, Subscription, Why,
 } from './types'
 
 export const STREAM_URL = '/api/v1/stream'
@@ -48,7 +48,7 @@ export async function send(method: string, path: string, init: RequestInit = {})
   return response
 }
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
   const init: RequestInit = {}
   if (body !== undefined) {
     init.headers = { 'Content-Type': 'application/json' }
@@ -100,11 +100,12 @@ export const api = {
     call<Series>('GET', `stations/${id(station)}/series?${query({ ...asked })}`),
   newestCommand: (station: string) =>
     call<{ items: Command[] }>('GET', `commands?${query({ station, limit: 1 })}`),
-  rules: () => call<Rule[]>('GET', 'rules'),
+  rules: () => call<RuleSet>('GET', 'rules'),
 
   alerts: (state: 'open' | 'all', cursor: string | null = null) =>
     call<AlertPage>('GET', `alerts?${query({ state, limit: 50, cursor })}`),
   alert: (alert: string) => call<AlertDetail>('GET', `alerts/${id(alert)}`),
+  why: (alert: string) => call<Why>('GET', `alerts/${id(alert)}/why`),
 
   subscriptions: () => call<Subscription[]>('GET', 'subscriptions'),
   subscribe: (wanted: NewSubscription) =>

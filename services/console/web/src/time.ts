@@ -58,3 +58,22 @@ export function duration(ms: number, locale: Locale): string {
   if (length < DAY) return `${Math.floor(length / HOUR)}${unit.h} ${two(Math.floor((length % HOUR) / MINUTE))}${unit.min}`
   return `${Math.floor(length / DAY)}${unit.d} ${Math.floor((length % DAY) / HOUR)}${unit.h}`
 }
+
+/** How far back something looks, in one unit as it was meant: "15 min", "3 h", "24 h", "30 d". */
+export function span(ms: number, locale: Locale): string {
+  const unit = UNITS[locale]
+  if (ms < MINUTE) return `${+(ms / SECOND).toFixed(1)}${unit.s}`
+  if (ms % HOUR !== 0 && ms < DAY) return `${+(ms / MINUTE).toFixed(1)}${unit.min}`
+  return ms > 2 * DAY && ms % DAY === 0 ? `${ms / DAY}${unit.d}` : `${+(ms / HOUR).toFixed(1)}${unit.h}`
+}
+
+/** What an `<input type="datetime-local">` holds, read as the wall clock in Shanghai; null where it holds nothing. */
+export function fromWallClock(typed: string): string | null {
+  const time = Date.parse(`${typed}Z`)
+  return Number.isNaN(time) ? null : new Date(time - SHANGHAI).toISOString()
+}
+
+/** The other way round, to the minute. */
+export function toWallClock(time: number): string {
+  return shanghai(time).toISOString().slice(0, 16)
+}

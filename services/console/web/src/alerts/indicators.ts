@@ -1,47 +1,75 @@
 /** What the evidence of an alert says in figures: the indicator that decided, and every one against its thresholds. */
 
 import { severity } from '../level'
-import type { Evidence, Level, Rule } from '../types'
+import type { Evidence, Level, LevelLine, Measure, Rule, Side } from '../types'
+import { byWindow, crosses } from './figures'
 
-export interface KeyIndicator {
-  window: string
-  value: number
-  /** The threshold of the criterion that holds; null once none does. */
-  reach: number | null
+/** The measure whose line was crossed; none where no line holds. */
+export function keyMeasure({ criterion, measures = [] }: Evidence): Measure | null {
+  return measures.find(({ indicator }) => indicator === criterion?.indicator) ?? null
 }
 
-/** The window a criterion names, else the longest one measured. */
-export function keyIndicator({ criterion, indicators_mm = {} }: Evidence): KeyIndicator | null {
-  const window = criterion?.window ?? Object.keys(indicators_mm).sort(byLength).at(-1)
-  const value = window === undefined ? undefined : indicators_mm[window]
-  if (window === undefined || value === undefined) return null
-  return { window, value, reach: criterion?.reach_mm ?? null }
+export interface Threshold {
+  level: Level
+  reach: number
 }
 
-export interface IndicatorRow {
-  window: string
-  value: number
-  thresholds: { level: Level; reach: number }[]
-  /** The gravest level whose threshold the value reaches. */
+export interface MeasureRow extends Measure {
+  side: Side
+  thresholds: Threshold[]
+  /** The gravest level whose threshold the value is beyond. */
   reached: Level | null
+  /** Whether this is the one that decided. */
+  decided: boolean
+  /** The ends of its bar's axis. */
+  low: number
+  high: number
 }
 
-export function indicatorRows(evidence: Evidence, rule: Rule | undefined): IndicatorRow[] {
-  return Object.keys(evidence.indicators_mm).sort(byLength).map((window) => {
-    const value = evidence.indicators_mm[window] ?? 0
-    const thresholds = (rule?.criteria ?? [])
-      .filter((criterion) => criterion.window_s === hours(window) * 3600)
-      .map(({ level, reach_mm }) => ({ level, reach: reach_mm }))
-      .sort((a, b) => severity(a.level) - severity(b.level))
-    const reached = thresholds.filter(({ reach }) => value >= reach).at(-1)?.level ?? null
-    return { window, value, thresholds, reached }
+interface Line {
+  level: Level
+  reach: number
+  side: Side
+}
+
+/** Items may call different indicators alike: only those of the metric that was judged count, where it is told. */
+function linesOf(indicator: string, { metric, criterion }: Evidence, rule: Rule | undefined): Line[] {
+  const known = new Map<Level, Line>()
+  const add = ({ level, reach, side = 'above' }: LevelLine) =>
+    reach !== null && known.set(level, { level, reach, side })
+  for (const item of rule?.items ?? []) {
+    if (!metric || item.metric === metric) item.lines.filter((line) => line.indicator === indicator).forEach(add)
+  }
+  // What was judged by comes last: a table may give this station another reach than the rule does.
+  if (criterion?.indicator === indicator) add(criterion)
+  return [...known.values()].sort((a, b) => severity(a.level) - severity(b.level))
+}
+
+/** Room beyond the outermost figure, as a share of the axis. */
+const ROOM = 1.12
+
+export function measureRows(evidence: Evidence, rule: Rule | undefined): MeasureRow[] {
+  const { measures = [], criterion } = evidence
+  const rows = measures.map((measure) => {
+    const lines = linesOf(measure.indicator, evidence, rule)
+    const side: Side = lines[0]?.side ?? 'above'
+    const reached = lines.filter(({ reach }) => crosses(measure.value, reach, side)).at(-1)?.level ?? null
+    return { ...measure, side, reached, thresholds: lines, decided: measure.indicator === criterion?.indicator }
+  })
+  // Bars of one unit share one axis, so that their lengths can be compared.
+  const figures = new Map<string, number[]>()
+  for (const { unit, value, thresholds } of rows) {
+    figures.set(unit, [...(figures.get(unit) ?? []), value, ...thresholds.map(({ reach }) => reach)])
+  }
+  return rows.sort(byWindow).map((row) => {
+    const all = figures.get(row.unit)!
+    const low = Math.min(0, ...all) * ROOM
+    const high = Math.max(0, ...all) * ROOM
+    return { ...row, low, high: high > low ? high : low + 1 }
   })
 }
 
-function hours(window: string): number {
-  return parseFloat(window)
-}
-
-function byLength(a: string, b: string): number {
-  return hours(a) - hours(b)
+/** Where a value lies on its row's axis, in percent from the left. */
+export function place({ low, high }: Pick<MeasureRow, 'low' | 'high'>, value: number): number {
+  return Math.min(100, Math.max(0, (100 * (value - low)) / (high - low)))
 }

@@ -1,12 +1,15 @@
+import evidence from '../alerts/en'
 import registry from '../registry/en'
+import ruleBook from '../rules/en'
 import type zh from './zh'
 
 const en: typeof zh = {
+  ...evidence,
   registry,
+  ruleBook,
   product: 'Tongluo',
   tagline: 'Hazard early warning for mountain counties',
   language: { other: '中文', label: 'Switch to Chinese' },
-  window: '{hours} h',
   login: {
     title: 'Duty room sign-in',
     account: 'Account',
@@ -54,6 +57,7 @@ const en: typeof zh = {
     completeness: 'Completeness',
     subscriptions: 'Subscriptions',
     registry: 'Registry',
+    rules: 'Rules',
     quarantine: 'Quarantine',
   },
   level: { none: 'None', blue: 'Blue', yellow: 'Yellow', orange: 'Orange', red: 'Red' },
@@ -76,14 +80,6 @@ const en: typeof zh = {
     close: 'Close',
     report: 'Report {no}',
     updated: 'updated {time}',
-    evidence: 'Evidence',
-    evidenceSentence: '{station}: {value} mm of rain in {window} up to {time}, at or above the {level} threshold of {reach} mm.',
-    evidenceHeld:
-      '{station}: {value} mm of rain in {window} up to {time}: below the {level} threshold of {reach} mm but not yet below its release value, so the alert holds.',
-    evidenceNone: '{station}: rain over every window had fallen below its release value by {time}.',
-    rule: 'Rule {rule} ({version})',
-    indicators: 'Indicators and thresholds',
-    indicatorsHint: 'Upright marks are the thresholds of each level',
     history: 'Reports',
     deliveries: 'Who has been told',
     noDeliveries: 'Nothing has been sent to any subscriber yet',
@@ -158,11 +154,7 @@ const en: typeof zh = {
     openAlerts: 'Open alerts',
     wettest: 'Wettest latest readings',
     silent: 'Silent stations',
-    criteria: '{rule}: thresholds',
-    reach: 'Reaches',
-    release: 'Released below',
-    window: 'Window',
-    level: 'Level',
+    rules: 'Rules and thresholds',
     dry: 'No rain in any latest reading',
   },
   subscriptions: {

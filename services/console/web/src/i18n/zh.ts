@@ -1,11 +1,14 @@
+import evidence from '../alerts/zh'
 import registry from '../registry/zh'
+import ruleBook from '../rules/zh'
 
 export default {
+  ...evidence,
   registry,
+  ruleBook,
   product: '铜锣',
   tagline: '山区县灾害监测预警',
   language: { other: 'English', label: '切换到英文' },
-  window: '{hours} 小时',
   login: {
     title: '值班登录',
     account: '账号',
@@ -40,7 +43,7 @@ export default {
   stale: { title: '实时数据中断', since: '自 {time} 起画面可能已过时', retrying: '正在重新连接…' },
   nav: {
     label: '主导航', alerts: '预警', stations: '站点', completeness: '到报', subscriptions: '订阅', registry: '登记',
-    quarantine: '隔离区',
+    rules: '规则', quarantine: '隔离区',
   },
   level: { none: '无', blue: '蓝色', yellow: '黄色', orange: '橙色', red: '红色' },
   state: { raised: '发生', worsened: '升级', eased: '降级', cleared: '解除' },
@@ -62,13 +65,6 @@ export default {
     close: '关闭',
     report: '第 {no} 报',
     updated: '更新于 {time}',
-    evidence: '依据',
-    evidenceSentence: '{station} 截至 {time} 的 {window}雨量 {value} mm，达到{level}阈值 {reach} mm。',
-    evidenceHeld: '{station} 截至 {time} 的 {window}雨量 {value} mm，低于{level}阈值 {reach} mm，但尚未降到解除线，预警保持。',
-    evidenceNone: '{station} 截至 {time} 各时段雨量均已低于解除线。',
-    rule: '规则 {rule}（{version}）',
-    indicators: '指标与阈值',
-    indicatorsHint: '竖线为各级阈值',
     history: '报告经过',
     deliveries: '送达情况',
     noDeliveries: '尚未向任何订阅者发送',
@@ -138,11 +134,7 @@ export default {
     openAlerts: '未解除预警',
     wettest: '最近一次雨量最大',
     silent: '静默站点',
-    criteria: '{rule}阈值',
-    reach: '达到',
-    release: '低于此值解除',
-    window: '时段',
-    level: '等级',
+    rules: '规则与阈值',
     dry: '各站最近一次均无雨',
   },
   subscriptions: {

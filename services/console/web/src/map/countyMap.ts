@@ -3,6 +3,7 @@
 import * as L from 'leaflet'
 import { shortName } from '../divisions'
 import type { Alert, County, Station } from '../types'
+import { drawFire, type Fire } from './fireLayer'
 import { drawGraticule } from './graticule'
 import { alertRing, StationMarker, type StationLook } from './markers'
 import { boxAround, drawTownships } from './townships'
@@ -29,6 +30,7 @@ export function drawCounty(box: HTMLElement, county: County, choices: MapChoices
   const redrawGraticule = drawGraticule(map)
   const townships = drawTownships(map, county.townships)
   const rings = L.layerGroup().addTo(map)
+  const showFire = drawFire(map)
   const markers = new Map<string, StationMarker>()
   let shownStations: Station[] = []
   let shownAlerts: Alert[] = []
@@ -86,6 +88,11 @@ export function drawCounty(box: HTMLElement, county: County, choices: MapChoices
       }
       shownAlerts = alerts
       placeLabels()
+    },
+    /** The fire of the alert that is looked at; the map moves to show it whole. */
+    showFire(fire: Fire | null): void {
+      if (fire) touched = true
+      showFire(fire)
     },
     /** Brings a place into view without moving more than needed. */
     reveal(latitude: number, longitude: number): void {

@@ -73,9 +73,10 @@ export class StationMarker {
 export function alertRing(alert: Alert, words: string, selected: boolean, choose: () => void): L.LayerGroup {
   const html = document.createElement('div')
   html.dataset['level'] = alert.level ?? 'none'
-  html.className = 'ring'
+  html.className = alert.drill ? 'ring drill' : 'ring'
   const name = document.createElement('span')
   name.dataset['level'] = alert.level ?? 'none'
+  if (alert.drill) name.className = 'drill-stripes'
   name.textContent = words
   const at: [number, number] = [alert.site.latitude, alert.site.longitude]
   const icon = (className: string, content: HTMLElement) => L.divIcon({ className, html: content, iconSize: [0, 0] })

@@ -19,6 +19,8 @@ export function useAlertBook() {
 
   const all = computed(() => [...byId.value.values()].sort(byUrgency))
   const open = computed(() => all.value.filter(isOpen))
+  /** Of what is open, what is meant: the header, the map's levels and the gong know nothing of exercises. */
+  const real = computed(() => open.value.filter((alert) => !alert.drill))
 
   function put(alerts: Iterable<Alert>, into = new Map(byId.value)): void {
     for (const alert of alerts) {
@@ -61,6 +63,7 @@ export function useAlertBook() {
   return {
     all,
     open,
+    real,
     fresh,
     newest,
     older,
@@ -68,10 +71,10 @@ export function useAlertBook() {
     loadOlder,
     hear,
     get: (id: string) => byId.value.get(id),
-    highest: computed(() => highest(open.value.map((alert) => alert.level))),
+    highest: computed(() => highest(real.value.map((alert) => alert.level))),
     levelBySite: computed(() => {
       const levels = new Map<string, Level | null>()
-      for (const alert of open.value) {
+      for (const alert of real.value) {
         levels.set(alert.site.id, highest([levels.get(alert.site.id) ?? null, alert.level]))
       }
       return levels

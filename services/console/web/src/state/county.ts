@@ -2,7 +2,8 @@
 
 import { computed, inject, onScopeDispose, ref, shallowRef, type InjectionKey } from 'vue'
 import { api } from '../api'
-import type { County, Rule } from '../types'
+import type { County, RuleSet } from '../types'
+import { useRulesDraft } from '../rules/draft'
 import { useAlertBook } from './alertBook'
 import { useAlertDetail } from './alertDetail'
 import { useLivenessBook } from './livenessBook'
@@ -16,7 +17,8 @@ const RETRY_MS = 4_000
 
 export function useCountyState() {
   const county = shallowRef<County | null>(null)
-  const rules = shallowRef<Rule[]>([])
+  const ruleSet = shallowRef<RuleSet | null>(null)
+  const rules = computed(() => ruleSet.value?.rules ?? [])
   const failing = ref(false)
   const place = usePlace()
   const alerts = useAlertBook()
@@ -25,6 +27,12 @@ export function useCountyState() {
   const selectedAlert = computed(() => (place.value.view === 'alerts' ? place.value.id : null))
   const selectedStation = computed(() => (place.value.view === 'stations' ? place.value.id : null))
   const detail = useAlertDetail(selectedAlert)
+
+  async function loadRules(): Promise<void> {
+    ruleSet.value = await api.rules()
+  }
+
+  const rulesDraft = useRulesDraft(ruleSet)
 
   let ended = false
   onScopeDispose(() => (ended = true))
@@ -61,7 +69,7 @@ export function useCountyState() {
       clock.mode.value = found.mode
       clock.set(found.now)
       county.value = found
-      await Promise.all([alerts.load(), stations.load(), liveness.load(), api.rules().then((r) => (rules.value = r))])
+      await Promise.all([alerts.load(), stations.load(), liveness.load(), loadRules()])
       detail.refresh()
       failing.value = false
     } catch {
@@ -72,7 +80,7 @@ export function useCountyState() {
   refetch()
 
   return {
-    county, rules, failing, place, alerts, stations, liveness, selectedAlert, selectedStation, detail, stream, clock,
+    county, ruleSet, rules, loadRules, rulesDraft, failing, place, alerts, stations, liveness, selectedAlert, selectedStation, detail, stream, clock,
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { onScopeDispose, shallowRef } from 'vue'
 
-export const VIEWS = ['alerts', 'stations', 'completeness', 'subscriptions', 'registry', 'quarantine'] as const
+export const VIEWS = ['alerts', 'stations', 'completeness', 'subscriptions', 'registry', 'rules', 'quarantine'] as const
 export type View = (typeof VIEWS)[number]
 
 export interface Place {

@@ -29,6 +29,7 @@ export function useWords() {
       time.moment(Date.parse(iso), clock.now.value, language.value, seconds),
     duration: (ms: number) => time.duration(ms, language.value),
     age: (iso: string) => time.duration(clock.now.value - Date.parse(iso), language.value),
-    window: (window: string) => t('window', { hours: window.replace(/h$/, '') }),
+    /** How far back something looks. */
+    window: (seconds: number) => time.span(seconds * 1000, language.value),
   }
 }
