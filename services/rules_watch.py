@@ -120,8 +120,6 @@ class RulesWatch(Generic[T]):
         async with self._looking:
             found = await rules.standing(self._engine)
             held = self._held
-            if found == held.standing:
-                return
             if found.version != held.standing.version:
                 held = await self._with_version(held)
             if found.trial != held.standing.trial:

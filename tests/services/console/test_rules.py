@@ -217,6 +217,8 @@ async def test_a_version_that_does_not_read_stays_out_of_force_and_can_be_follow
         assert found["refused"]["no"] == 2
         assert found["refused"]["faults"][0]["file"] == "rainstorm.toml"
         assert (await here.api.post("/rules/restore/2")).status_code == 422
+        for over in (0, 3):
+            assert (await applied(here.api, over, LOWER, without_report=True, note="x")).status_code == 409
         # Over what people look at: the version in force.
         assert (await applied(here.api, 1, LOWER, without_report=True, note="mended")).status_code == 200
         found = (await here.api.get("/rules")).json()
