@@ -17,7 +17,7 @@ from services.rules.catalogue.resolve import Reach, parameter, reaches
 from services.rules.stations import sums, values
 from tongluo.duration import microseconds
 from tongluo.finding import Level, Side
-from tongluo.region import Station
+from tongluo.region import Site, Station
 
 UNITS_PER_MM: Final = 1000
 # Chinese counties keep one time; hydrological days begin by it.
@@ -117,14 +117,18 @@ def _per_unit(indicator: Indicator, additive: bool) -> float:
     return 1.0
 
 
-def profile(plan: Plan, catalogue: Catalogue, station: Station) -> tuple[tuple[float, ...], ...]:
+def profile(
+    plan: Plan, catalogue: Catalogue, station: Station, site: Site | None
+) -> tuple[tuple[float, ...], ...]:
     """What each line is at a station, in the kernel's units: reach when dry, normal, wet, then release likewise.
 
-    NaN where a line is not drawn there: it is never reached.
+    NaN where a line is not drawn there: it is never reached. None is for a site that is not registered, which every rule
+    judges.
     """
     found = {
         (nth, reach.indicator, reach.level): reach
         for nth, judged in enumerate(plan.judged)
+        if site is None or judged.rule.judges(site)
         for reach in reaches(catalogue, judged.rule, judged.item, station)
     }
     return tuple(_drawn(plan, line, found) for line in plan.lines)

@@ -251,7 +251,7 @@ export interface Sample {
 /** What it takes to draw the judgement: the readings, the indicator made of them, and its lines. */
 export interface Why extends Evidence {
   series: { metric: string; station: string; points: Sample[] } | null
-  indicator: { name: string | Text; unit: string; points: Sample[] } | null
+  indicator: { name: string; unit: string; points: Sample[] } | null
   reach: number | null
   release: number | null
   side?: Side | null

@@ -38,7 +38,7 @@ export default {
     ellipse: 'Error ellipse {major} × {minor} m (half-axes, 1σ), long axis at {bearing}°',
     sees: 'bearing {bearing}°, {km} km',
   },
-  drill: { title: 'DRILL', words: 'Not a real alert: an exercise.', count: '{n} in drill', short: 'Drill' },
+  drill: { title: 'DRILL', words: 'Not a real alert: an exercise.', count: 'Drill {n}', short: 'Drill' },
   why: {
     title: 'Why',
     loading: 'Loading the evidence…',
@@ -54,7 +54,7 @@ export default {
     wordsNone: 'In {window} from {from} to {to}: {n} reading, {name} {value}. | In {window} from {from} to {to}: {n} readings, {name} {value}.',
     wordsNoneAt: 'Up to {to}: {n} reading, {name} {value}. | Up to {to}: {n} readings, {name} {value}.',
     crossed: 'Crossed at {time}.',
-    released: 'Released only when {relation} {release}.',
+    released: { above: 'Released only below {release}.', below: 'Released only above {release}.' },
     reachLine: '{level} {reach}',
     releaseLine: 'Release {release}',
     crossedMark: 'crossed {time}',

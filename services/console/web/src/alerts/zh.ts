@@ -53,7 +53,7 @@ export default {
     wordsNone: '{window}内（{from} 至 {to}）：{n} 个观测，{name} {value}。',
     wordsNoneAt: '截至 {to}：{n} 个观测，{name} {value}。',
     crossed: '{time} 越过阈值。',
-    released: '{relation} {release} 才解除。',
+    released: { above: '降到 {release} 以下才解除。', below: '升到 {release} 以上才解除。' },
     reachLine: '{level} {reach}',
     releaseLine: '解除 {release}',
     crossedMark: '越过 {time}',
