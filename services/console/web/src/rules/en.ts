@@ -63,7 +63,7 @@ export default {
     days: 'Last {n} days',
     events: 'True events (CSV)…',
     noEvents: 'Without events',
-    eventsHint: 'With true events (columns hazard, site, time) hits, misses, false alarms and lead times are told.',
+    eventsHint: 'A table of what truly happened needs time (with its zone; or start and end) and site (a site, a station or a division code), and may have hazard. Only with it hits, misses, false alarms and lead times are told.',
     start: 'Run',
     cancel: 'Stop',
     cancelled: 'The run was stopped.',

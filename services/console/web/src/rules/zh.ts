@@ -63,7 +63,7 @@ export default {
     days: '近 {n} 天',
     events: '真实灾情（CSV）…',
     noEvents: '不用灾情表',
-    eventsHint: '灾情表有 hazard、site、time 三列时，可算出命中、漏报、空报和提前量。',
+    eventsHint: '灾情表至少有 time（带时区，或 start、end）和 site（隐患点、站点或区划代码），可有 hazard；有它才能算出命中、漏报、空报和提前量。',
     start: '开始试算',
     cancel: '停止',
     cancelled: '试算已停止。',
