@@ -36,7 +36,9 @@ export default {
   fire: {
     title: 'Where the fire is',
     ellipse: 'Error ellipse {major} × {minor} m (half-axes, 1σ), long axis at {bearing}°',
-    sees: 'bearing {bearing}°, {km} km',
+    bearing: 'bearing {bearing}°',
+    confidence: 'confidence {value}',
+    unknown: 'Only a bearing: nothing crosses it yet, the distance is not known.',
   },
   drill: { title: 'DRILL', words: 'Not a real alert: an exercise.', count: 'Drill {n}', short: 'Drill' },
   why: {

@@ -35,7 +35,9 @@ export default {
   fire: {
     title: '火点位置',
     ellipse: '误差椭圆半轴 {major} × {minor} m（1σ），长轴方位 {bearing}°',
-    sees: '方位 {bearing}°，{km} km',
+    bearing: '方位 {bearing}°',
+    confidence: '置信度 {value}',
+    unknown: '只有方位，尚未交会，距离未知。',
   },
   drill: { title: '演练', words: '不是真实预警，来自演练数据。', count: '演练 {n}', short: '演练' },
   why: {

@@ -87,6 +87,8 @@ export default {
     better: 'better',
     worse: 'worse',
     noEvents: 'Without true events nobody can say who was right: only the alerts are compared.',
+    counted: '{n} events. An alert at {level} or above hits one that it stood for at some time from {lead} before it to its end. In brackets: 95 % intervals.',
+    unwatched: '{n} more happened where there are no readings; they are in no count.',
     list: '{n} alert | {n} alerts',
     differentOnly: 'only what differs',
     where: 'Where',

@@ -87,6 +87,8 @@ export default {
     better: '更好',
     worse: '更差',
     noEvents: '没有灾情表，无法判断对错，只比较预警。',
+    counted: '{n} 起灾情；{level}及以上的预警在灾情之前 {lead}到结束之间有效即为命中。括号内为 95% 置信区间。',
+    unwatched: '另有 {n} 起在没有观测的地方，未计入。',
     list: '{n} 次预警',
     differentOnly: '只看有差别的',
     where: '地点',
