@@ -53,7 +53,7 @@ class StationJudge:
     def __init__(self, catalogue: Catalogue, county: County | None) -> None:
         self.catalogue = catalogue
         self._county = county
-        self._plans = plans.plans(catalogue)
+        self._plans = plans.plans(catalogue, county)
         self._tables = {metric: Table(plan, catalogue, county) for metric, plan in self._plans.items()}
         self._votes: dict[str, dict[str, SiteVotes]] = {rule.id: {} for rule in catalogue.station_rules}
         self._sites: dict[str, str] = {}
