@@ -26,8 +26,65 @@ def add(tasks: Any, command: AddCommand) -> None:
     diff.add_argument("old", metavar="A", help=_FOLDER)
     diff.add_argument("new", metavar="B", help="another one")
     diff.add_argument("--json", action="store_true", help="print one JSON object per difference")
+    _add_replay(
+        command(tasks, "replay", "judge history by the rules and say how well that met what happened")
+    )
     schema = command(tasks, "schema", "print the JSON Schema of a rule file, for editors")
     schema.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
+
+
+def _add_replay(replay: argparse.ArgumentParser) -> None:
+    replay.description = (
+        "Run the engine over history and report every alert it would have raised, beside other rules and true events. "
+        "Files: CSV or Parquet with the columns time, station, metric, value; without files, the installation's readings."
+    )
+    replay.add_argument(
+        "files", type=Path, nargs="*", metavar="FILE", help="CSV or Parquet (default: the store)"
+    )
+    replay.add_argument(
+        "--from", dest="begin", metavar="TIME", help="report from then on; what lies before is judged too"
+    )
+    replay.add_argument(
+        "--to", dest="end", metavar="TIME", help="a time with its zone, or a day (which counts whole)"
+    )
+    replay.add_argument(
+        "--rules",
+        metavar="PATH",
+        help=f"rules to try, beside those in force: {_FOLDER}; or a file, in place of its rule",
+    )
+    replay.add_argument("--against", metavar="FOLDER", help="compare with these instead of those in force")
+    replay.add_argument(
+        "--registry",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="sites and stations, as `registry` takes them",
+    )
+    replay.add_argument(
+        "--events",
+        type=Path,
+        metavar="FILE.csv",
+        help="what happened: time (or start, end), site, hazard, kind",
+    )
+    replay.add_argument(
+        "--detections", type=Path, metavar="FILE.jsonl", help="detections of cameras, one JSON object a line"
+    )
+    replay.add_argument(
+        "--level", default="yellow", help="an alert counts from this level on (default: yellow)"
+    )
+    replay.add_argument(
+        "--lead-max",
+        default="24h",
+        metavar="SPAN",
+        help="how long before an event an alert may end to count (default: 24h)",
+    )
+    replay.add_argument("--station", help="the station of a CSV without a station column")
+    replay.add_argument("--metric", help="the metric of a CSV without a metric column")
+    replay.add_argument("--zone", metavar="+08:00", help="the offset of times that have none")
+    replay.add_argument(
+        "--json", action="store_true", help="print one JSON object per level change, and nothing else"
+    )
+    replay.add_argument("--report", type=Path, metavar="FILE.html", help="write a page with plots")
 
 
 async def run(arguments: argparse.Namespace, settings: Any) -> int:

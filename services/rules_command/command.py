@@ -110,9 +110,17 @@ async def _schema(arguments: argparse.Namespace, settings: Settings) -> int:
     return OK
 
 
+async def _replay(arguments: argparse.Namespace, settings: Settings) -> int:
+    # DuckDB, the kernels and the plots are for this task alone.
+    from services.rules_command import replay
+
+    return await replay.replay(arguments, settings)
+
+
 TASKS: Final[Mapping[str, Callable[[argparse.Namespace, Settings], Awaitable[int]]]] = {
     "check": _check,
     "show": _show,
     "diff": _diff,
+    "replay": _replay,
     "schema": _schema,
 }

@@ -96,7 +96,9 @@ def _sheet(path: Path, names: Sequence[str], given: Given, delimiter: str = ",")
         raise HistoryError(f"{path}: no column `metric`: name the metric with --metric")
     value = at("value")
     if value is None and metric is None:
-        fitting = [n for n, name in enumerate(lower) if name == given.metric or name.startswith(f"{given.metric}_")]
+        fitting = [
+            n for n, name in enumerate(lower) if name == given.metric or name.startswith(f"{given.metric}_")
+        ]
         value = fitting[0] if len(fitting) == 1 else None
     if value is None:
         raise HistoryError(f"{path}: which column holds the value? name it `value` (columns: {listed})")
@@ -212,7 +214,9 @@ def _fault(sheet: _Sheet, given: Given, row: Sequence[str]) -> str | None:
         words = row[at].strip() if at is not None else getattr(given, name)
         if not 1 <= len(words) <= 200 or not words.isprintable():
             return f"{name} {words[:60]!r} is not a name"
-    if sheet.flags is not None and (not re.fullmatch(_FLAGS, row[sheet.flags].strip()) or int(row[sheet.flags]) > 1023):
+    if sheet.flags is not None and (
+        not re.fullmatch(_FLAGS, row[sheet.flags].strip()) or int(row[sheet.flags]) > 1023
+    ):
         return f"flags {row[sheet.flags][:60]!r} are not a number from 0 to 1023"
     if of["value"].lower() not in _NO_VALUE and not _is_number(of["value"]):
         return f"value {of['value'][:60]!r} is not a number"
@@ -289,4 +293,3 @@ def _typed(sheet: _Sheet, types: Sequence[str], given: Given) -> dict[str, str]:
 
 
 __all__ = ["Given", "load"]
-

@@ -4,6 +4,7 @@ However large the files and whatever order their rows are in, memory stays bound
 must hold about as much as the files themselves.
 """
 
+import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -171,7 +172,7 @@ class History:
         ).fetchnumpy()
         names = np.asarray(found["station"]).astype(str)
         began, ended = np.asarray(found["p"], np.int64), np.asarray(found["t"], np.int64)
-        edges = {str(name): (int(low), int(high)) for name, low, high in _runs(names)}
+        edges = {name: (low, high) for name, low, high in _runs(names)}
         none = np.zeros(0, np.int64)
         return {
             station: Presence(first, last, began[slice(*edges[station])], ended[slice(*edges[station])])
@@ -202,8 +203,8 @@ def _runs(names: NDArray[Any]) -> Iterator[tuple[str, int, int]]:
     """Equal names beside each other: the name, where they begin, where they end."""
     if len(names):
         edges = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1], [True]]))
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
-            yield names[low], low, high
+        for low, high in itertools.pairwise(edges):
+            yield str(names[low]), int(low), int(high)
 
 
 def readings(columns: Columns, series: Sequence[Series]) -> Readings:

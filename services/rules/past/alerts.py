@@ -6,8 +6,8 @@ from datetime import datetime
 import msgspec
 
 from services.rules.past.replay import LevelChange
-from tongluo.alert import State, transition
 from tongluo.alert import Alert as Current
+from tongluo.alert import State, transition
 from tongluo.finding import Evidence, Level
 
 
@@ -81,9 +81,7 @@ def follow(changes: Iterable[LevelChange]) -> tuple[list[Followed], list[PastAle
         steps.setdefault(after.id, []).append(step)
         followed.append(Followed(change, after.id, after.state, after.report_no))
     whose = {one.alert: one.change.finding for one in followed if one.alert is not None}
-    alerts = [
-        PastAlert(name, whose[name].hazard, whose[name].site, tuple(of)) for name, of in steps.items()
-    ]
+    alerts = [PastAlert(name, whose[name].hazard, whose[name].site, tuple(of)) for name, of in steps.items()]
     return followed, sorted(alerts, key=lambda alert: (alert.onset, alert.id))
 
 

@@ -48,7 +48,9 @@ def read_truth(text: str, source: str, county: County, names: Mapping[str, str])
     columns = [name.strip().lower() for name in rows.fieldnames or []]
     rows.fieldnames = columns
     if not ({"time", "start"} & set(columns) and {"site", "area"} & set(columns)):
-        raise TruthError(f"{source}: needs the columns time (or start, end) and site; it has {', '.join(columns)}")
+        raise TruthError(
+            f"{source}: needs the columns time (or start, end) and site; it has {', '.join(columns)}"
+        )
     where = _places(county, names)
     found: list[TrueEvent] = []
     faults: list[str] = []
@@ -74,7 +76,9 @@ def _event(
 ) -> TrueEvent:
     if None in row or None in row.values():
         raise ValueError("has more or fewer columns than the header")
-    said = {name: value.strip() for name, value in row.items() if isinstance(name, str) and isinstance(value, str)}
+    said = {
+        name: value.strip() for name, value in row.items() if isinstance(name, str) and isinstance(value, str)
+    }
     start = _time(said.get("start") or said.get("time", ""))
     end = _time(said["end"]) if said.get("end") else start
     if end < start:
@@ -115,6 +119,8 @@ def _places(county: County, names: Mapping[str, str]) -> Callable[[str], frozens
             if inside:
                 return inside
             raise ValueError(f"no site lies in {place}")
-        raise ValueError(f"site {place[:60]!r} is neither registered nor in the history" if place else "no site")
+        raise ValueError(
+            f"site {place[:60]!r} is neither registered nor in the history" if place else "no site"
+        )
 
     return where

@@ -1,6 +1,6 @@
 """Compiling the kernels before they are needed: once for a release, seconds; later starts only load them.
 
-    python -m services.rules.stations.warm
+python -m services.rules.stations.warm
 """
 
 from datetime import timedelta
@@ -15,7 +15,9 @@ from tongluo.readings import Readings, Series
 def warm() -> None:
     """Judge a reading of each kind."""
     judge = StationJudge(Catalogue("", (_rule(Function.SUM, "rain"), _rule(Function.LAST, "battery"))), None)
-    judge.judge(Readings((Series("", "rain", "", ""), Series("", "battery", "", "")), [0, 1], [0, 0], [1.0, 1.0]))
+    judge.judge(
+        Readings((Series("", "rain", "", ""), Series("", "battery", "", "")), [0, 1], [0, 0], [1.0, 1.0])
+    )
 
 
 def _rule(function: Function, metric: str) -> StationRule:

@@ -248,10 +248,21 @@ export interface Sample {
   value: number
 }
 
-/** What it takes to draw the judgement: the readings, the indicator made of them, and its lines. */
+/** A judgement's evidence with what it takes to draw it: the readings, the indicator made of them, and its lines. */
 export interface Why extends Evidence {
-  series: { metric: string; station: string; points: Sample[] } | null
-  indicator: { name: string; unit: string; points: Sample[] } | null
+  /** Which report it is of: the newest one with a level, unless another was asked for. */
+  report: number
+  level: Level | null
+  series: { metric: string; station: string; points: (Sample & { quality?: string })[]; capped?: boolean } | null
+  /** null where the readings themselves were compared, or where no curve of it is kept. */
+  indicator: {
+    name: Text
+    indicator: string
+    unit: string
+    points: Sample[]
+    /** Whether the stored readings give what was judged. */
+    agrees?: boolean
+  } | null
   reach: number | null
   release: number | null
   side?: Side | null

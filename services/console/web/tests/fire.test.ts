@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { isOfCamera, sights } from '../src/alerts/fire'
 import { bearing, destination, distance, ellipse } from '../src/map/fireGeometry'
 
 const camera = { latitude: 28.14, longitude: 120.25 }
@@ -26,4 +27,15 @@ test('the ellipse lies along its bearing, as long and as wide as its half-axes',
   expect(Math.min(...lengths)).toBeCloseTo(200, 0)
   expect(bearing(fire, outline[0]!)).toBeCloseTo(62, 1)
   expect(distance(fire, ellipse(fix, 2)[0]!)).toBeCloseTo(1200, 0)
+})
+
+test('each camera’s azimuth and confidence are told as its sight', () => {
+  const measure = (indicator: string, value: number) => ({ indicator, name: { zh: '', en: '' }, value, unit: '' })
+  const measures = [measure('azimuth:C-1', 310.2), measure('confidence:C-1', 0.66), measure('azimuth:C-2', 113), measure('fwi', 21)]
+  const found = sights({ rule: '', rule_version: '', station: '', time: '', sentence: { zh: '', en: '' }, figure: { zh: '', en: '' }, measures })
+  expect(found).toEqual([
+    { camera: 'C-1', bearing: 310.2, confidence: 0.66 },
+    { camera: 'C-2', bearing: 113, confidence: null },
+  ])
+  expect(measures.filter(({ indicator }) => !isOfCamera(indicator)).map(({ indicator }) => indicator)).toEqual(['fwi'])
 })

@@ -19,7 +19,7 @@ test('what an edit does to each file', () => {
 test('edits are carried over to a newer version: what nobody else touched, as it is there; what both did, mine, and it is said', () => {
   const edited = { 'a.toml': 'mine', 'b.toml': '2' }
   const onto = { 'a.toml': 'theirs', 'b.toml': 'theirs', 'c.csv': '3', 'e.toml': 'new' }
-  expect(rebase(base, edited, onto)).toEqual({
+  expect(rebase(base, edited, onto)).toStrictEqual({
     files: { 'a.toml': 'mine', 'b.toml': 'theirs', 'e.toml': 'new' },
     both: ['a.toml'],
   })

@@ -50,6 +50,8 @@ test('threshold, release and crossing belong to the curve that was judged, withi
   expect(curve.markLine.data.map((line: { yAxis?: number }) => line.yAxis)).toEqual([50, 40, undefined])
   expect(curve.markPoint.data[0].coord).toEqual([Date.parse(at(2)), 62])
   expect(yAxis[0].max).toBeGreaterThan(62)
+  // A threshold far above every value is seen all the same.
+  expect(drawn({ reach: 300, release: 240 }).yAxis[0].max).toBeGreaterThan(300)
 })
 
 test('the zone of danger lies beyond the threshold, on its side', () => {
@@ -76,4 +78,10 @@ test('without an indicator the readings are judged themselves, on one axis; a re
 test('an indicator of the readings’ own kind shares their axis', () => {
   expect(drawn({ asBars: false }).yAxis).toHaveLength(1)
   expect(drawn({ asBars: false, unit: 'm' }).yAxis).toHaveLength(2)
+})
+
+test('what was not believed stands out among the readings', () => {
+  const points = [{ time: at(0), value: 5, quality: 'good' }, { time: at(1), value: 99, quality: 'suspect' }]
+  const [readings] = drawn({ points }).series
+  expect(readings.data.map((point: { symbol?: string }) => point.symbol)).toEqual([undefined, 'triangle'])
 })

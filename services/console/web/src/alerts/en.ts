@@ -36,11 +36,14 @@ export default {
   fire: {
     title: 'Where the fire is',
     ellipse: 'Error ellipse {major} × {minor} m (half-axes, 1σ), long axis at {bearing}°',
-    sees: 'bearing {bearing}°, {km} km',
+    bearing: 'bearing {bearing}°',
+    confidence: 'confidence {value}',
+    unknown: 'Only a bearing: nothing crosses it yet, the distance is not known.',
   },
   drill: { title: 'DRILL', words: 'Not a real alert: an exercise.', count: 'Drill {n}', short: 'Drill' },
   why: {
     title: 'Why',
+    ask: 'Why',
     loading: 'Loading the evidence…',
     failed: 'The evidence could not be loaded: {detail}',
     verdict: {
@@ -59,6 +62,11 @@ export default {
     releaseLine: 'Release {release}',
     crossedMark: 'crossed {time}',
     window: 'window',
+    ofReport: 'report {no}',
+    ofLast: 'the last judgement before it was cleared (report {no})',
+    derived: '{name} is computed of {metric}: its threshold is on another scale than this chart.',
+    disagrees: 'The stored readings now give another value than was judged: some came or were mended afterwards.',
+    capped: 'There are too many readings: only some are drawn.',
     summary: '{station} {name}: {verdict}',
     noCurve: 'No single curve decided this alert: see who says what.',
   },

@@ -3,6 +3,7 @@
 import { severity } from '../level'
 import type { Evidence, Level, LevelLine, Measure, Rule, Side } from '../types'
 import { byWindow, crosses } from './figures'
+import { isOfCamera } from './fire'
 
 /** The measure whose line was crossed; none where no line holds. */
 export function keyMeasure({ criterion, measures = [] }: Evidence): Measure | null {
@@ -50,7 +51,7 @@ const ROOM = 1.12
 
 export function measureRows(evidence: Evidence, rule: Rule | undefined): MeasureRow[] {
   const { measures = [], criterion } = evidence
-  const rows = measures.map((measure) => {
+  const rows = measures.filter(({ indicator }) => !isOfCamera(indicator)).map((measure) => {
     const lines = linesOf(measure.indicator, evidence, rule)
     const side: Side = lines[0]?.side ?? 'above'
     const reached = lines.filter(({ reach }) => crosses(measure.value, reach, side)).at(-1)?.level ?? null

@@ -9,11 +9,12 @@ const INK = '#a9babf'
 const LINE = '#2c3b40'
 const WATER = '#4fb3e8'
 const CURVE = '#eef4f5'
+const SUSPECT = '#ff8a80'
 /** As --red-ink and its like in styles/theme.css: canvas knows no custom properties. */
 const LEVEL_INK: Record<Level, string> = { red: '#ff8a80', orange: '#ffa65c', yellow: '#f7dc6a', blue: '#85b8ff' }
 
 export interface Judgement {
-  points: Sample[]
+  points: (Sample & { quality?: string })[]
   unit: string
   asBars: boolean
   indicator: { unit: string; points: Sample[] } | null
@@ -187,7 +188,13 @@ function readings({ points, asBars, words }: Judgement, axis: number, more: obje
         lineStyle: { color: WATER, width: 1.8 },
         itemStyle: { color: WATER },
       }
-  return { name: words.series, yAxisIndex: axis, data: pairs(points), ...shape, ...more }
+  // What was not believed was not judged, either: it stands out.
+  const data = points.map(({ time, value, quality = 'good' }) =>
+    quality === 'good'
+      ? { value: [Date.parse(time), value] }
+      : { value: [Date.parse(time), value], symbol: 'triangle', symbolSize: 11, itemStyle: { color: SUSPECT } },
+  )
+  return { name: words.series, yAxisIndex: axis, data, ...shape, ...more }
 }
 
 function unitsOf({ words, unit, indicator }: Judgement): Record<string, string> {

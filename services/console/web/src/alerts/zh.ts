@@ -35,11 +35,14 @@ export default {
   fire: {
     title: '火点位置',
     ellipse: '误差椭圆半轴 {major} × {minor} m（1σ），长轴方位 {bearing}°',
-    sees: '方位 {bearing}°，{km} km',
+    bearing: '方位 {bearing}°',
+    confidence: '置信度 {value}',
+    unknown: '只有方位，尚未交会，距离未知。',
   },
   drill: { title: '演练', words: '不是真实预警，来自演练数据。', count: '演练 {n}', short: '演练' },
   why: {
     title: '为什么',
+    ask: '为什么',
     loading: '正在载入依据…',
     failed: '依据载入失败：{detail}',
     verdict: {
@@ -58,6 +61,11 @@ export default {
     releaseLine: '解除 {release}',
     crossedMark: '越过 {time}',
     window: '计算时段',
+    ofReport: '第 {no} 报',
+    ofLast: '解除前最后一次判定（第 {no} 报）',
+    derived: '{name}由{metric}算出，阈值不在此图的刻度上。',
+    disagrees: '现存观测算出的值与当时判定的不同：判定之后有观测被补报或改正。',
+    capped: '观测过多，只画出一部分。',
     summary: '{station} {name}：{verdict}',
     noCurve: '这条预警不由单条曲线判定，依据见各方判定。',
   },
