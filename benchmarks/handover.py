@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 import msgspec
+from services.rules.rainstorm import RainstormJudge, SiteRain, StationRain
 
 from benchmarks.backlog import batched, reading
 from benchmarks.county import site_of, station_of
@@ -30,7 +31,6 @@ from benchmarks.machine import closing_line, spread
 from benchmarks.stack import Place, fresh_place, real_servers
 from benchmarks.successor import TakenOver
 from services.rules.catalogue import load
-from services.rules.rainstorm import RainstormJudge, SiteRain, StationRain
 from services.rules.service import GROUP, SNAPSHOT_EVERY, PartitionState
 from tongluo.log.kafka import open_kafka
 from tongluo.log.port import Assigned, Entry, Log, Snapshot

@@ -21,7 +21,9 @@ from services.console.accounts import ensure_admin
 from services.console.app import build
 from services.console.health import Health, build_health
 from services.console.hub import Hub
+from services.console.replays import Replays
 from services.console.room import Keeping, Room
+from services.console.rulebook import Book, Rulebook, noting
 from services.console.server import Server
 from services.county_watch import CountyWatch
 from services.embedded.identities import keep_identities
@@ -56,17 +58,22 @@ from services.parts import (
     log_of,
     prepare_store,
 )
-from services.rules.catalogue import load, words
-from services.rules.service import Rules
+from services.rules.catalogue import Catalogue, load, read_catalogue
+from services.rules.county_service import CountyRules, CountyWork
+from services.rules.service import TOLD, TOLD_WITH_TIME, Rules, ShadowRules
+from services.rules.summary import summary
+from services.rules_watch import open_rules
 from services.settings import ClockKind, Role, Settings
 from services.silence import Silence, standing
 from tongluo.clock import wall_now
+from tongluo.errors import TongluoError
 from tongluo.log.port import Log
 from tongluo.postgres import Listener
 from tongluo.region import County
 from tongluo.sampling import DenseIntervals
 from tongluo.store.engine import open_store
 from tongluo.store.layout import layout_of
+from tongluo.store.rules import BUILT_IN
 from tongluo.supervise import Pulse, Supervisor
 
 # How long a clean stop waits for gateways that go on sending.
@@ -95,7 +102,8 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
     `county` is registered first, unless the registry has been edited since; None takes what is registered. Raises
     SettingsError, MissingPartError, RuleError.
     """
-    rules = load(settings.rules)
+    files = load(settings.rules)
+    read_catalogue(files)
     # What can be refused is tried before anything is touched: a second start must not disturb a running program.
     with alone(settings), listening(settings) as (page_socket, health_socket):
         async with database_of(settings, progress) as database:
@@ -109,6 +117,7 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                 log_of(settings, dsn, listener) as (log, log_role),
             ):
                 watch = CountyWatch(engine, listener, await county_of(engine, county, settings, progress))
+                rules, _ = await open_rules(engine, listener, read_catalogue, files, _source(settings.rules))
                 clock = await clock_of(settings, engine)
                 async with field_of(settings, watch.county(), progress) as field:
                     parts = Parts(
@@ -148,6 +157,11 @@ async def start(settings: Settings, county: County | None, progress: Progress) -
                                 await _drain(ingest, supervisor.pulses["ingest"], progress)
 
 
+def _source(folder: Path | None) -> str:
+    """Where the rules of a start come from, as the history of rules says it."""
+    return f"folder {folder.resolve()}" if folder is not None else BUILT_IN
+
+
 async def _drain(ingest: Ingest, pulse: Pulse, progress: Progress) -> None:
     """Before a broker of our own is stopped, take what it has acknowledged to gateways and still holds."""
     try:
@@ -168,6 +182,7 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
         supervisor.add("postgres", parts.database.own.keep)
     supervisor.add("listener", parts.listener.run)
     supervisor.add("registry", parts.watch.run)
+    supervisor.add("rule catalogue", parts.rules.run)
     if parts.log_role is not None:
         supervisor.add("log", parts.log_role)
     if parts.field.own is not None:
@@ -179,11 +194,23 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
     if Role.RECORD in roles:
         _add_recording(supervisor, parts)
     if Role.RULES in roles:
-        supervisor.add("rules", Rules(log, parts.rules).run)
+        _add_rules(supervisor, parts)
     if Role.NOTIFY in roles:
         supervisor.add("desk", Desk(log, engine, parts.described).run)
         supervisor.add("outbox", Outbox(parts.relaxed, parts.listener).run)
     return ingest
+
+
+def _add_rules(supervisor: Supervisor, parts: Parts) -> None:
+    """Station by station, then over the whole county; and what is on trial beside it, which tells nobody."""
+    log, replayed = parts.log, parts.settings.clock is ClockKind.EVENT
+    supervisor.add(
+        "rules",
+        Rules(log, parts.rules.catalogue, parts.described, output=TOLD_WITH_TIME if replayed else TOLD).run,
+    )
+    county_wide = CountyWork(parts.rules.catalogue, parts.described)
+    supervisor.add("county rules", CountyRules(log, county_wide, parts.clock, ticks=not replayed).run)
+    supervisor.add("shadow rules", ShadowRules(log, parts.rules.shadow, parts.described).run)
 
 
 def _add_recording(supervisor: Supervisor, parts: Parts) -> None:
@@ -194,6 +221,7 @@ def _add_recording(supervisor: Supervisor, parts: Parts) -> None:
     supervisor.add("record readings", readings.run)
     supervisor.add("record gateways", recorder.gateways(log, parts.relaxed).run)
     supervisor.add("record detections", recorder.detections(log, parts.relaxed).run)
+    supervisor.add("record shadow run", recorder.shadow(log, parts.relaxed).run)
     supervisor.add("record quarantine", recorder.quarantine(log, parts.relaxed).run)
     supervisor.add("trim log", lambda pulse: trimming(log.trim, engine, pulse))
     silence = Silence(
@@ -230,7 +258,7 @@ def _add_console(
         parts.described,
         parts.clock,
         mode="event" if settings.clock is ClockKind.EVENT else "live",
-        rules=[words(rule) for rule in parts.rules],
+        rulebook=_rulebook(supervisor, parts),
         health=health,
         admin_token=settings.admin_token,
         hub=hub,
@@ -246,6 +274,22 @@ def _add_console(
     supervisor.add("hub", hub.run)
     supervisor.add("console", server.run)
     return server.url
+
+
+async def _not_yet(wish: object) -> object:
+    raise TongluoError("soon")
+
+
+def _rulebook(supervisor: Supervisor, parts: Parts) -> Rulebook[Catalogue]:
+    """What the duty room reads and tries rules with."""
+    replays = Replays(_not_yet, noting(parts.engine))
+    supervisor.add("rules replay", replays.run)
+    return Rulebook(
+        parts.rules,
+        read=lambda files: read_catalogue(files, parts.described()),
+        describe=lambda catalogue: Book(catalogue.version, summary(catalogue)),
+        replays=replays,
+    )
 
 
 def _add_ingest(supervisor: Supervisor, parts: Parts) -> Ingest:

@@ -1,12 +1,16 @@
-"""Who reads which topic and keeps its place in the store: what the lag, a settled program and trimming go by."""
+"""Who reads which topic: what the lag, a settled program and trimming go by."""
 
 from typing import Final
 
 from services.ingest import recorder
 from services.ingest.downlink import demand
 from services.notify import desk
-from tongluo.topics import DETECTIONS, FINDINGS, QUARANTINE, READINGS, SHADOW, STATUS, Topic
+from services.rules import county_service
+from services.rules import service as rules
+from tongluo.topics import DETECTIONS, FINDINGS, QUARANTINE, READINGS, SHADOW, SIGNALS, STATUS, Topic
 
+# In the order in which a reading meets them.
+IN_THE_LOG: Final[tuple[tuple[str, Topic], ...]] = ((rules.GROUP, READINGS), (county_service.GROUP, SIGNALS))
 IN_THE_STORE: Final[tuple[tuple[str, Topic], ...]] = (
     (recorder.GROUP, READINGS),
     (recorder.GROUP, DETECTIONS),

@@ -9,12 +9,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.console.health import Lag
-from services.groups import IN_THE_STORE
-from services.rules import service as rules
+from services.groups import IN_THE_LOG, IN_THE_STORE
 from tongluo.errors import TongluoError
 from tongluo.log.port import Log
 from tongluo.store import positions
-from tongluo.topics import READINGS
 
 logger = logging.getLogger(__name__)
 
@@ -26,18 +24,18 @@ async def lags(log: Log, engine: AsyncEngine) -> list[Lag] | None:
     """Of every group, in every process alike; None while log or store is away, as /readyz then explains."""
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            return [
-                *_behind(
-                    rules.GROUP,
-                    READINGS.name,
-                    await log.ends(READINGS),
-                    await log.positions(rules.GROUP, READINGS),
-                ),
-                *await _recorded(log, engine),
-            ]
+            return [*await _judged(log), *await _recorded(log, engine)]
     except (OSError, TongluoError, psycopg.Error, SQLAlchemyError) as error:
         logger.info("the lag is not known: %s", error)
         return None
+
+
+async def _judged(log: Log) -> list[Lag]:
+    """The groups that keep their place in the log."""
+    found: list[Lag] = []
+    for group, topic in IN_THE_LOG:
+        found += _behind(group, topic.name, await log.ends(topic), await log.positions(group, topic))
+    return found
 
 
 async def _recorded(log: Log, engine: AsyncEngine) -> list[Lag]:

@@ -22,7 +22,8 @@ from services.embedded.identities import gate_config, prepare_identities
 from services.embedded.postgres import EmbeddedPostgres, postgres
 from services.embedded.process import in_thread
 from services.ingest.mqtt import Broker
-from services.rules.catalogue import RainRule
+from services.rules.catalogue import Catalogue
+from services.rules_watch import RulesWatch
 from services.settings import ClockKind, Embedded, MqttAddress, PostgresDsn, Role, SameAsStore, Settings
 from tongluo.clock import Clock, EventClock, WallClock, wall_now
 from tongluo.errors import MissingPartError, SettingsError
@@ -74,7 +75,7 @@ class Parts:
     field: Field
     watch: CountyWatch
     clock: Clock
-    rules: tuple[RainRule, ...]
+    rules: RulesWatch[Catalogue]
 
     def described(self) -> County:
         """The county as it is now."""

@@ -120,8 +120,6 @@ class RulesWatch(Generic[T]):
         async with self._looking:
             found = await rules.standing(self._engine)
             held = self._held
-            if found == held.standing:
-                return
             if found.version != held.standing.version:
                 held = await self._with_version(held)
             if found.trial != held.standing.trial:
@@ -158,6 +156,10 @@ async def open_rules(
     """
     start = await asyncio.to_thread(read, files)
     taken = await rules.take_up(engine, files, source, wall_now())
+    if not taken:
+        logger.warning(
+            "the rules have been edited and stay as they are; they differ from what comes from: %s", source
+        )
     in_force, refused, no = await _newest_that_reads(engine, read)
     on_trial, trial_refused, trial_no = await _trial(engine, read)
     held = _Held(

@@ -5,10 +5,8 @@ import asyncio
 from sqlalchemy import text
 
 from services.app import Running
-from services.groups import IN_THE_STORE
-from services.rules import service as rules
+from services.groups import IN_THE_LOG, IN_THE_STORE
 from tongluo.store import positions
-from tongluo.topics import READINGS
 
 
 async def settle(running: Running, messages: int) -> None:
@@ -22,8 +20,9 @@ async def settle(running: Running, messages: int) -> None:
 async def settled(running: Running) -> bool:
     """Every consumer stands at the end of its topic, and no delivery waits for its first attempt."""
     log, engine = running.log, running.engine
-    if await log.positions(rules.GROUP, READINGS) != await log.ends(READINGS):
-        return False
+    for group, topic in IN_THE_LOG:
+        if await log.positions(group, topic) != await log.ends(topic):
+            return False
     for group, topic in IN_THE_STORE:
         if await positions.positions(engine, group, topic) != await log.ends(topic):
             return False

@@ -18,11 +18,12 @@ from tongluo.liveness import Cause, EventKind, Heard, Scene, StationEvent, Turn
 from tongluo.log.port import Entry, Log
 from tongluo.postgres import Listener, wait
 from tongluo.region import County, Station
+from tongluo.signal import Spoke
 from tongluo.store import gateways, heard, positions, silences
 from tongluo.store.engine import ring
 from tongluo.store.silences import Watch
 from tongluo.supervise import Pulse
-from tongluo.topics import EVENTS, READINGS
+from tongluo.topics import COUNTY_KEY, EVENTS, READINGS, SIGNALS
 
 logger = logging.getLogger(__name__)
 
@@ -99,9 +100,7 @@ class Silence:
                 if not await silences.lead(connection):
                     return number
                 events = await silences.untold(connection, TOLD_AT_ONCE)
-                await self._log.append(
-                    [Entry(EVENTS, event.site, wire.EVENT.encode(event), event.time) for event in events]
-                )
+                await self._log.append([entry for event in events for entry in _entries(event)])
                 await silences.told(connection, events, wall_now())
             number += len(events)
             if len(events) < TOLD_AT_ONCE:
@@ -165,6 +164,14 @@ class Silence:
         if before is None or now - before.judged > DEAF_AFTER:
             return Watch(now, now)
         return Watch(now, before.watched)
+
+
+def _entries(event: StationEvent) -> list[Entry]:
+    """For whoever follows a site, and for the county-wide judgement."""
+    return [
+        Entry(EVENTS, event.site, wire.EVENT.encode(event), event.time),
+        Entry(SIGNALS, COUNTY_KEY, wire.SIGNAL.encode(Spoke(event)), event.time),
+    ]
 
 
 async def _events(

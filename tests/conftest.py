@@ -1,12 +1,14 @@
 """What many tests share: a real PostgreSQL, a real MQTT broker, and whole programs on free ports."""
 
 import asyncio
+import atexit
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from services.embedded.broker import EmbeddedBroker, broker
 from services.embedded.gate import GateConfig
 from services.embedded.ports import free_port
 from services.embedded.postgres import postgres
+from services.rules.catalogue import load
 from services.settings import Settings
 from tests import timescale
 from tongluo import testing
@@ -174,6 +177,15 @@ async def opened_log(dsn: str, session_s: float = 30.0) -> AsyncIterator[Postgre
             yield log
 
 
+@cache
+def signals_alone() -> Path:
+    """A catalogue of the rainstorm signals and nothing else: one storm, one alert."""
+    folder = Path(tempfile.mkdtemp(prefix="tongluo-rules-"))
+    (folder / "rainstorm.toml").write_text(load()["rainstorm.toml"], "utf-8")
+    atexit.register(shutil.rmtree, folder)
+    return folder
+
+
 def settings(folder: Path, **given: object) -> Settings:
     """Settings of a program on free ports, in replay mode unless told otherwise."""
     return Settings(
@@ -185,6 +197,7 @@ def settings(folder: Path, **given: object) -> Settings:
             "mqtt5_port": free_port(),
             "http_port": free_port(),
             "admin_token": TOKEN,
+            "rules": signals_alone(),
             **given,
         }
     )

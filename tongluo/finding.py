@@ -35,7 +35,7 @@ class Level(enum.Enum):
 
 _RANK = {level: rank for rank, level in enumerate(Level, start=1)}
 _ZH = dict(zip(Level, "蓝黄橙红", strict=True))
-_OF_RANK = (None, *Level)
+_OF_RANK: tuple[Level | None, ...] = (None, *Level)
 
 
 def rank(level: Level | None) -> int:

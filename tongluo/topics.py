@@ -27,6 +27,8 @@ QUARANTINE: Final = Topic("quarantine", key="gateway", partitions=1, keep_days=7
 STATUS: Final = Topic("status", key="gateway", partitions=1, keep_days=7)
 EVENTS: Final = Topic("events", key="site", partitions=12, keep_days=30)
 # One partition: who judges the whole county at once sees one order, the same after every restart.
+# What all signals have as their key: they keep one order.
+COUNTY_KEY: Final = "county"
 SIGNALS: Final = Topic("signals", key="county", partitions=1, keep_days=30)
 
 TOPICS: Final = (READINGS, DETECTIONS, FINDINGS, SHADOW, QUARANTINE, STATUS, EVENTS, SIGNALS)

@@ -11,14 +11,14 @@ from services.ingest.observation import Observation, Refused, Sighting
 from services.ingest.places import Places
 from services.ingest.quality.inspector import Inspected, Inspector
 from services.ingest.rows import Rows
-from tongluo import wire
+from tongluo import signal, wire
 from tongluo.clock import Clock
 from tongluo.hazards import Words
 from tongluo.log.port import Entry
 from tongluo.reading import Refusal
 from tongluo.readings import Readings, moment
 from tongluo.region import County
-from tongluo.topics import DETECTIONS, QUARANTINE
+from tongluo.topics import COUNTY_KEY, DETECTIONS, QUARANTINE, SIGNALS
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Intake:
             self._clock.observe(moment(max(taken.time_us)))
         entries = [
             *rows.entries(taken, inspected, self._places, self._name),
-            *(_entry(found) for found in sorted_.detected),
+            *(entry for found in sorted_.detected for entry in _entries(found)),
             *_refusals(sorted_.refused),
             *statuses,
         ]
@@ -146,9 +146,13 @@ def _read(message: Message | Told, of: Message, context: pipeline.Context) -> li
         return [pipeline.refusal(of, "", "unforeseen", reason, of.payload)]
 
 
-def _entry(found: pipeline.Detected) -> Entry:
+def _entries(found: pipeline.Detected) -> list[Entry]:
+    """For the record, and for the county-wide judgement."""
     seen = found.detection
-    return Entry(DETECTIONS, seen.site, wire.DETECTION.encode(seen), seen.time)
+    return [
+        Entry(DETECTIONS, seen.site, wire.DETECTION.encode(seen), seen.time),
+        Entry(SIGNALS, COUNTY_KEY, wire.SIGNAL.encode(signal.Sighting(seen)), seen.time),
+    ]
 
 
 def _refusals(refused: Iterable[Refusal]) -> Iterable[Entry]:

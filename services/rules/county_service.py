@@ -17,12 +17,11 @@ from tongluo.log.port import Entry, Log, Stored
 from tongluo.region import County
 from tongluo.signal import Tick
 from tongluo.supervise import Pulse
-from tongluo.topics import FINDINGS, SIGNALS
+from tongluo.topics import COUNTY_KEY, FINDINGS, SIGNALS
 
 logger = logging.getLogger(__name__)
 
 GROUP: Final = "county rules"
-KEY: Final = "county"
 # Also when nothing waits for time: what comes of the field is held against the newest tick (CountyJudge).
 TICK_EVERY: Final = timedelta(minutes=1)
 # A tick that was appended is on its way back to us: not asked for again at once.
@@ -110,7 +109,7 @@ class CountyRules:
         wanted = regular if due is None or self._is_coming(due) else min(due, regular)
         if wanted > now:
             return (wanted - now).total_seconds()
-        await self._log.append([Entry(SIGNALS, KEY, wire.SIGNAL.encode(Tick(now)), now)])
+        await self._log.append([Entry(SIGNALS, COUNTY_KEY, wire.SIGNAL.encode(Tick(now)), now)])
         self._ticked = now
         return ON_ITS_WAY_S
 

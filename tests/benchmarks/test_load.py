@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from services.rules.rainstorm import RainstormJudge
 
 from benchmarks import handover
 from benchmarks.backlog import entries, reading, readings_between
@@ -14,7 +15,6 @@ from services.ingest import pipeline
 from services.ingest.intake import Intake
 from services.ingest.mqtt import Message
 from services.rules.catalogue import load
-from services.rules.rainstorm import RainstormJudge
 from services.rules.service import PartitionState
 from tests.backends import Backend
 from tongluo import wire

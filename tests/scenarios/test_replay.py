@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import until
+from tests.conftest import signals_alone, until
 from tests.scenarios.command import command
 from tests.scenarios.field import alerts, officer
 
@@ -20,7 +20,7 @@ REAL_YEAR = Path(__file__).parents[3] / "shared" / "data" / "rain_dwd_01300_2006
 async def replay(*arguments: str, **environment: str) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services", "replay", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, **environment},
+        env={**os.environ, "TONGLUO_RULES": str(signals_alone()), **environment},
     )  # fmt: skip
     out, err = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode is not None

@@ -1,6 +1,6 @@
 """What rules on trial found, and beside it what those in force found: the first of an identity stays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from tongluo.store.tables import shadow_finding
 # Of those in force, each report is a change of level by the rule that its evidence names.
 _OLD: Final = text(
     "SELECT r.evidence->>'rule' AS rule, a.site, r.time, r.level_to AS level FROM report r JOIN alert a ON a.id = r.alert "
-    "WHERE NOT a.drill AND r.time > :since ORDER BY r.time LIMIT :most"
+    "WHERE NOT a.drill AND r.time > :since AND r.evidence->>'rule' = ANY(:rules) ORDER BY r.time LIMIT :most"
 )
 _NEW: Final = text(
     "SELECT f.rule, f.site, f.time, f.level FROM shadow_finding f "
@@ -46,9 +46,12 @@ async def keep(connection: AsyncConnection, findings: Sequence[Finding], now: da
         await connection.execute(upsert(shadow_finding).on_conflict_do_nothing(), rows)
 
 
-async def found_in_force(connection: AsyncConnection, since: datetime, most: int) -> list[Change]:
-    """Changes of level that alerts were told of after `since`: the earliest `most`. Exercises are left out."""
-    rows = await connection.execute(_OLD, {"since": since, "most": most})
+async def found_in_force(
+    connection: AsyncConnection, rules: Collection[str], since: datetime, most: int
+) -> list[Change]:
+    """Changes of level by these rules (ids) that alerts were told of after `since`: the earliest `most`. Exercises are
+    left out."""
+    rows = await connection.execute(_OLD, {"rules": list(rules), "since": since, "most": most})
     return [_change(row) for row in rows.mappings()]
 
 

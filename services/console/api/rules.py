@@ -331,12 +331,18 @@ async def _trial(room: Room, trial: Trial) -> dict[str, Any]:
 
 
 async def _compared(room: Room, trial: Trial, book: Book | None) -> dict[str, Any]:
-    """Rules that tell nobody have nothing to be compared with."""
-    told = [rule for rule in (book.rules if book is not None else ()) if rule["tell"]]
-    hazards = {rule["id"]: rule["hazard"] for rule in (*room.rulebook.in_force().rules, *told)}
+    """Of rules that judge readings and tell of it: what the whole county is judged by is not tried, and what tells nobody
+    has nothing to be compared with."""
+    every = [*room.rulebook.in_force().rules, *(book.rules if book is not None else ())]
+    hazards = {rule["id"]: rule["hazard"] for rule in every}
+    compared = {rule["id"] for rule in every if rule["kind"] == "station" and rule["tell"]}
+    versions = {
+        rule["id"]: rule["version"]
+        for rule in (book.rules if book is not None else ())
+        if rule["id"] in compared
+    }
     async with room.engine.connect() as connection:
-        old = await shadow_findings.found_in_force(connection, trial.since, MOST_CHANGES)
-        new = await shadow_findings.found_on_trial(
-            connection, {rule["id"]: rule["version"] for rule in told}, trial.since, MOST_CHANGES
-        )
-    return shadow_words.compared(old, new, hazards, capped=MOST_CHANGES in (len(old), len(new)))
+        old = await shadow_findings.found_in_force(connection, compared, trial.since, MOST_CHANGES)
+        new = await shadow_findings.found_on_trial(connection, versions, trial.since, MOST_CHANGES)
+    told = shadow_words.compared(old, new, hazards, capped=MOST_CHANGES in (len(old), len(new)))
+    return {"rules": sorted(compared), "not_tried": sorted(hazards.keys() - compared), **told}

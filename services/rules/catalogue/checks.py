@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from msgspec import UNSET
 
-from services.rules.catalogue.faults import Page, nearest
+from services.rules.catalogue.faults import Page
 from services.rules.catalogue.lines import Path
 from services.rules.catalogue.model import (
     Catalogue,
@@ -15,7 +15,9 @@ from services.rules.catalogue.model import (
     Item,
     Rule,
     SilenceRule,
+    Soil,
     StationRule,
+    ThresholdRow,
 )
 from services.rules.catalogue.resolve import Reach, reaches
 from services.rules.catalogue.shape import CompoundFile, FileHead, FireFile, SilenceFile, When
@@ -24,6 +26,9 @@ from tongluo.finding import Side
 from tongluo.region import County, Station, StationKind
 
 _SITE, _STATION, _CAMERA = ("隐患点", "site"), ("站点", "station"), ("摄像机", "camera")
+
+
+Held = dict[tuple[str, str, str], tuple[Reach, ...]]
 
 
 @dataclass(frozen=True)
@@ -93,13 +98,13 @@ def _references(whole: Whole) -> None:
 
 def _known_rule(whole: Whole, page: Page, name: str, path: Path) -> None:
     if name and whole.complete and name not in whole.ids and "" not in whole.ids:
-        near = nearest(name, sorted(whole.ids))
+        near = page.nearest(name, sorted(whole.ids))
         page.fault(path, f"没有规则 {name}{near[0]}", f"there is no rule {name}{near[1]}")
 
 
 def _known(page: Page, path: Path, name: str, known: Collection[str], called: tuple[str, str]) -> None:
     if name and name not in known:
-        near = nearest(name, known)
+        near = page.nearest(name, known)
         page.fault(
             path, f"{called[0]} {name} 没有登记{near[0]}", f"{called[1]} {name} is not registered{near[1]}"
         )
@@ -188,6 +193,7 @@ def _threshold_rows(whole: Whole) -> None:
     if page is None:
         return
     rules = {rule.id: rule for rule in whole.catalogue.station_rules}
+    held: Held = {}
     for line, row in whole.tables.thresholds.items():
         _place(whole, page, line, row.site, row.station)
         _known_rule(whole, page, row.rule, (line, "rule"))
@@ -200,48 +206,48 @@ def _threshold_rows(whole: Whole) -> None:
             continue
         item = _item_of(rule, row.indicator)
         if item is None:
-            near = nearest(row.indicator, [one.name for each in rule.items for one in each.indicators])
+            near = page.nearest(row.indicator, [one.name for each in rule.items for one in each.indicators])
             page.fault(
                 (line, "indicator"), f"规则中没有此指标{near[0]}", f"is no indicator of the rule{near[1]}"
             )
             continue
         if row.soil is not None and item.soil is None:
             page.fault((line, "soil"), "该监测项没有 soil 模型", "the item has no [item.soil]")
-        _rises(whole, page, line, rule, item)
+        _rises(page, line, row, _held(whole, row, rule, item, held))
 
 
 def _item_of(rule: StationRule, indicator: str) -> Item | None:
     return next((item for item in rule.items if any(one.name == indicator for one in item.indicators)), None)
 
 
-def _rises(whole: Whole, page: Page, line: int, rule: StationRule, item: Item) -> None:
+def _held(whole: Whole, row: ThresholdRow, rule: StationRule, item: Item, held: Held) -> tuple[Reach, ...]:
+    """What holds of an item where a row counts; worked out once for all the rows of a place."""
+    key = (row.station or f"site {row.site}", rule.id, item.id)
+    if key not in held:
+        registered = None if whole.county is None else whole.county.stations.get(row.station)
+        site = row.site if registered is None else registered.site
+        # Only the tables and the rule: what the registry says is not this file's fault.
+        station = Station(row.station, "", StationKind.RAIN_GAUGE, site, "", 0.0, 0.0, (item.metric,))
+        held[key] = reaches(whole.catalogue, rule, item, station)
+    return held[key]
+
+
+def _rises(page: Page, line: int, row: ThresholdRow, held: tuple[Reach, ...]) -> None:
     """With a row laid over what is below it, a higher level must still need a worse value."""
-    row = whole.tables.thresholds[line]
-    registered = None if whole.county is None else whole.county.stations.get(row.station)
-    site = row.site if registered is None else registered.site
-    # Only the tables and the rule: what the registry says is not this file's fault.
-    station = Station(row.station, "", StationKind.RAIN_GAUGE, site, "", 0.0, 0.0, (item.metric,))
-    found = sorted(
-        (one for one in reaches(whole.catalogue, rule, item, station) if one.indicator == row.indicator),
-        key=lambda one: one.level,
-    )
-    for lower, higher in pairwise(found):
-        if not {lower.level, higher.level} & set(row.reach):
-            continue
-        for less, more in zip(lower.by_soil, higher.by_soil, strict=True):
-            if _inverted(higher, less, more):
-                zh, en = ("高", "above") if higher.side is Side.ABOVE else ("低", "below")
-                page.fault(
-                    (line, (higher if higher.level in row.reach else lower).level.value),
-                    f"{higher.level.zh}色 {more:g} 应{zh}于{lower.level.zh}色 {less:g}",
-                    f"{higher.level.value} {more:g} must be {en} {lower.level.value} {less:g}",
-                )
-
-
-def _inverted(higher: Reach, less: float, more: float) -> bool:
-    if math.isnan(less) or math.isnan(more):
-        return False
-    return less >= more if higher.side is Side.ABOVE else less <= more
+    found = sorted((one for one in held if one.indicator == row.indicator), key=lambda one: one.level)
+    for state in range(len(Soil)):
+        given = [one for one in found if not math.isnan(one.by_soil[state])]
+        for lower, higher in pairwise(given):
+            less, more = lower.by_soil[state], higher.by_soil[state]
+            above = higher.side is Side.ABOVE
+            if (less < more if above else less > more) or not {lower.level, higher.level} & set(row.reach):
+                continue
+            zh, en = ("高", "above") if above else ("低", "below")
+            page.fault(
+                (line, (higher if higher.level in row.reach else lower).level.value),
+                f"{higher.level.zh}色 {more:g} 应{zh}于{lower.level.zh}色 {less:g}",
+                f"{higher.level.value} {more:g} must be {en} {lower.level.value} {less:g}",
+            )
 
 
 def _parameter_rows(whole: Whole) -> None:
@@ -260,7 +266,7 @@ def _parameter_rows(whole: Whole) -> None:
         if row.station in sites:
             page.fault((line, "station"), "与某隐患点同名", "is the id of a site, too")
         if row.parameter not in used and whole.complete:
-            near = nearest(row.parameter, sorted(used))
+            near = page.nearest(row.parameter, sorted(used))
             page.fault((line, "parameter"), f"没有规则用到它{near[0]}", f"is used by no rule{near[1]}")
         if row.parameter in divisors and row.value <= 0.0:
             page.fault((line, "value"), "用作除数，须大于 0", "is divided by: must be above 0")
@@ -275,7 +281,7 @@ def _relation_rows(whole: Whole) -> None:
     }
     for line, row in whole.tables.relations.items():
         if row.relation not in used and whole.complete:
-            near = nearest(row.relation, sorted(used))
+            near = page.nearest(row.relation, sorted(used))
             page.fault((line, "relation"), f"没有规则用到它{near[0]}", f"is used by no rule{near[1]}")
         if whole.county is not None:
             for column, site in (("site", row.site), ("other", row.other)):

@@ -1,13 +1,15 @@
 """Gathering what is wrong with the files of a catalogue, each fault at its line."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 from services.rules.catalogue.lines import Path
 from tongluo.errors import RuleFault
 from tongluo.hazards import Words
 
+#: A table of thousands of unknown stations would otherwise compare each with every known one.
+_MOST_LOOKS: Final = 100_000
 #: Enough to mend a morning long; a file of another kind altogether would give more.
 MOST_FAULTS: Final = 1000
 
@@ -20,6 +22,7 @@ class Page:
         self.lines = lines or {}
         self.faults: list[RuleFault] = []
         self._paths: list[Path] = []
+        self._looks = _MOST_LOOKS
 
     def fault(self, path: Path, zh: str, en: str) -> None:
         """Something wrong at `path`. What stands in, or holds, something already told is not told again."""
@@ -28,6 +31,11 @@ class Page:
         if not any(path[: len(told)] == told[: len(path)] for told in self._paths):
             self._paths.append(path)
             self.faults.append(RuleFault(Words(zh, en), self.file, self.line(path), field_of(path)))
+
+    def nearest(self, name: str, known: Collection[str]) -> tuple[str, str]:
+        """What to say after an unknown name, as long as looking for a near one does not take too long."""
+        self._looks -= len(known)
+        return nearest(name, known) if self._looks > 0 else ("", "")
 
     def line(self, path: Path) -> int:
         """The line of a path, else of what holds it."""

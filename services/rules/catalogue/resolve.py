@@ -93,7 +93,7 @@ def _own(
     if registered is not None:
         return (registered, registered, registered)
     found = _NONE
-    for rows in places:
+    for rows in filter(None, places):
         for layer in _layers(rows, line):
             found = _filled(found, layer)
     return _filled(found, _ruled(catalogue, line, station))

@@ -27,6 +27,7 @@ Span = Annotated[
         examples=["30s", "15m", "3h", "1d"],
     ),
 ]
+# Every number has bounds: they refuse nan and inf, too, which TOML can say.
 Number = Annotated[float, Meta(ge=-MOST, le=MOST)]
 Positive = Annotated[float, Meta(gt=0.0, le=MOST)]
 NotNegative = Annotated[float, Meta(ge=0.0, le=MOST)]

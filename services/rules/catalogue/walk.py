@@ -6,7 +6,6 @@ What cannot be read is told and replaced by something empty, so that the rest ca
 import difflib
 import enum
 import functools
-import math
 import types
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -150,9 +149,6 @@ def _leaf(page: Page, type_: Any, raw: Any, path: Path) -> Any:
         )
         hint = (f"；是否指 {near[0]}？", f"; is it {near[0]}?") if near else ("", "")
         page.fault(path, f"“{shown(raw)}”不对，{zh}{hint[0]}", f"“{shown(raw)}” {en}{hint[1]}")
-        return _nothing(type_)
-    if isinstance(value, float) and not math.isfinite(value):
-        page.fault(path, "应为有限的数", "must be a finite number")
         return _nothing(type_)
     if isinstance(raw, str) and not raw.replace("\n", "").isprintable():
         page.fault(path, "含不可显示的字符", "holds characters that cannot be shown")

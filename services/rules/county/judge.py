@@ -17,8 +17,8 @@ from tongluo.hazards import Words
 from tongluo.region import County
 from tongluo.signal import Sighting, Signal, SiteLevel, Spoke, Tick, time_of
 
-# A signal by a clock of the field that is further ahead of our own is taken to be this much ahead: one wrong clock shall
-# not end everybody's waiting.
+# A signal by a clock of the field that is further ahead of the newest Tick is taken to be this much ahead: one wrong clock
+# shall not end everybody's waiting.
 MOST_AHEAD: Final = timedelta(minutes=10)
 _NEXT: Final = timedelta(microseconds=1)
 
@@ -42,8 +42,8 @@ class Told(msgspec.Struct):
 class CountyState(msgspec.Struct):
     """Everything remembered, bounded by the rules, sites and stations there are.
 
-    `edition` is that of the catalogue and county it was judged by. `now` only moves forward; `ticked` is the newest time
-    by our own clock. Whatever is told next of a rule and site that have been forgotten comes after `floor`.
+    `edition` is that of the catalogue and county it was judged by. `now` only moves forward; `ticked` is the newest
+    Tick. Whatever is told next of a rule and site that have been forgotten comes after `floor`.
     """
 
     edition: str = ""
@@ -58,9 +58,9 @@ class CountyState(msgspec.Struct):
 class CountyJudge:
     """Judges signals in the order of their log; no clock, no I/O. The state it is given is changed.
 
-    Time. `now` is the newest event time of any signal. Ticks and silences go by our own clock; what goes by clocks of the
-    field may be at most MOST_AHEAD of these, once there was one, and counts as that if it is more: where ticks come at
-    all, they must come more often than that. What waits for time (a hold, a release, a silence that grows long) happens
+    Time. `now` is the newest event time of any signal. Ticks and silences go by our own clock; what goes by the
+    field's may be at most MOST_AHEAD of the newest Tick, once there was one, and counts as that if it is more: where ticks
+    come at all, they must come more often than that. What waits for time (a hold, a release, a silence that grows long) happens
     at the very moment it waits for, before the signal that brought the news of that moment: how often ticks come changes
     nothing. A signal that comes late is judged with all that is known, and what it brings is told at its own time. Of one
     rule at one site, findings follow each other by at least a microsecond.
@@ -201,9 +201,9 @@ class CountyJudge:
 def _take_time(state: CountyState, signal: Signal) -> datetime:
     """Move `now`; returns the time a signal is taken to have come from."""
     time = time_of(signal)
-    if isinstance(signal, Tick | Spoke):
+    if isinstance(signal, Tick):
         state.ticked = max(time, state.ticked or time)
-    elif state.ticked is not None:
+    elif state.ticked is not None and not isinstance(signal, Spoke):
         time = min(time, state.ticked + MOST_AHEAD)
     state.now = max(time, state.now or time)
     return time
@@ -211,11 +211,15 @@ def _take_time(state: CountyState, signal: Signal) -> datetime:
 
 def _at(signal: Signal, time: datetime) -> Signal:
     """A signal as if it had come from `time`."""
-    if time == time_of(signal) or isinstance(signal, Spoke):
+    if time == time_of(signal):
         return signal
-    if isinstance(signal, Sighting):
-        return Sighting(msgspec.structs.replace(signal.detection, time=time))
-    return msgspec.structs.replace(signal, time=time)
+    match signal:
+        case Sighting(detection):
+            return Sighting(msgspec.structs.replace(detection, time=time))
+        case Spoke():
+            return signal
+        case _:
+            return msgspec.structs.replace(signal, time=time)
 
 
 def _level(state: CountyState, drill: bool, rule: str, site: str) -> Level | None:

@@ -28,7 +28,8 @@ def steady(x: Values, y: Values) -> float:
     """
     before = _lines(x, y)
     after = _lines(x[::-1], y[::-1])[::-1]
-    return float(before[-1])
+    before[:-1] += after[1:]
+    return float(before.min())
 
 
 def _lines(x: Values, y: Values) -> Values:

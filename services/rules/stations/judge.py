@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from services.rules.catalogue.model import Catalogue, CompoundRule, Condition
-from services.rules.formulas.failure_time import failure_time
+from services.rules.formulas import failure_time
 from services.rules.stations import plan as plans
 from services.rules.stations.evidence import Case, evidence
 from services.rules.stations.plan import Judged, Plan
@@ -53,7 +53,7 @@ class StationJudge:
     def __init__(self, catalogue: Catalogue, county: County | None) -> None:
         self.catalogue = catalogue
         self._county = county
-        self._plans = plans.plans(catalogue)
+        self._plans = plans.plans(catalogue, county)
         self._tables = {metric: Table(plan, catalogue, county) for metric, plan in self._plans.items()}
         self._votes: dict[str, dict[str, SiteVotes]] = {rule.id: {} for rule in catalogue.station_rules}
         self._sites: dict[str, str] = {}
@@ -138,7 +138,7 @@ class StationJudge:
             return None
         times, values = self._tables[plan.metric].history(change.station)
         upto = times <= change.time_us
-        return failure_time(times[upto], values[upto])
+        return failure_time.forecast(times[upto], values[upto])
 
     # -- keeping, and other rules
 

@@ -5,23 +5,33 @@ over values. Thresholds differ from station to station; stations with the same o
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from services.rules.catalogue.model import Catalogue, Function, Indicator, Item, SoilModel, StationRule
+from services.rules.catalogue.model import (
+    Catalogue,
+    Function,
+    Indicator,
+    Item,
+    LevelLine,
+    SoilModel,
+    StationRule,
+)
 from services.rules.catalogue.resolve import Reach, parameter, reaches
 from services.rules.stations import sums, values
 from tongluo.duration import microseconds
 from tongluo.finding import Level, Side
-from tongluo.region import Station
+from tongluo.region import County, Site, Station
 
 UNITS_PER_MM: Final = 1000
 # Chinese counties keep one time; hydrological days begin by it.
 LOCAL: Final = timedelta(hours=8)
+# A slope accelerates over weeks.
+FORECAST_SPAN: Final = timedelta(days=60)
 _ADDITIVE: Final = frozenset({Function.SUM, Function.EVENT})
 _FUNCTIONS: Final = {
     Function.LAST: values.LAST,
@@ -73,13 +83,41 @@ class Plan(msgspec.Struct, frozen=True):
     parameters: tuple[str, ...]
 
 
-def plans(catalogue: Catalogue) -> dict[str, Plan]:
-    """By metric."""
+def plans(catalogue: Catalogue, county: County | None) -> dict[str, Plan]:
+    """By metric. Lines that no table and no station of the county draws are left out."""
+    drawn = _Drawn(catalogue, county)
     items: dict[str, list[Judged]] = {}
     for rule in catalogue.station_rules:
         for item in rule.items:
             items.setdefault(item.metric, []).append(Judged(rule, item))
-    return {metric: _plan(metric, judged) for metric, judged in items.items()}
+    return {metric: _plan(metric, judged, drawn) for metric, judged in items.items()}
+
+
+class _Drawn:
+    """Which lines are drawn anywhere."""
+
+    def __init__(self, catalogue: Catalogue, county: County | None) -> None:
+        self._by_tables = {
+            (row.rule, row.indicator, level)
+            for rows in catalogue.thresholds.values()
+            for row in rows
+            for level in row.reach
+        }
+        stations = county.stations.values() if county is not None else ()
+        self._registered = {
+            (indicator, level)
+            for one in stations
+            for indicator, levels in one.thresholds.items()
+            for level in levels
+        }
+
+    def __call__(self, rule: str, line: LevelLine) -> bool:
+        own = line.reach is not None or line.by_soil is not None or line.curve_of or line.share_of is not None
+        return bool(
+            own
+            or (rule, line.indicator, line.level) in self._by_tables
+            or (line.indicator, line.level) in self._registered
+        )
 
 
 def summed(item: Item) -> bool:
@@ -87,7 +125,7 @@ def summed(item: Item) -> bool:
     return all(one.weights is not None or one.function in _ADDITIVE for one in item.indicators)
 
 
-def _plan(metric: str, judged: list[Judged]) -> Plan:
+def _plan(metric: str, judged: list[Judged], drawn: _Drawn) -> Plan:
     additive = all(summed(one.item) for one in judged)
     gauges = tuple(
         Gauge(nth, indicator, _per_unit(indicator, additive))
@@ -99,6 +137,7 @@ def _plan(metric: str, judged: list[Judged]) -> Plan:
         Line(nth, place[nth, line.indicator], line.level, line.side)
         for nth, one in enumerate(judged)
         for line in one.item.lines
+        if drawn(one.rule.id, line)
     )
     return Plan(
         metric,
@@ -117,14 +156,18 @@ def _per_unit(indicator: Indicator, additive: bool) -> float:
     return 1.0
 
 
-def profile(plan: Plan, catalogue: Catalogue, station: Station) -> tuple[tuple[float, ...], ...]:
+def profile(
+    plan: Plan, catalogue: Catalogue, station: Station, site: Site | None
+) -> tuple[tuple[float, ...], ...]:
     """What each line is at a station, in the kernel's units: reach when dry, normal, wet, then release likewise.
 
-    NaN where a line is not drawn there: it is never reached.
+    NaN where a line is not drawn there: it is never reached. None is for a site that is not registered, which every rule
+    judges.
     """
     found = {
         (nth, reach.indicator, reach.level): reach
         for nth, judged in enumerate(plan.judged)
+        if site is None or judged.rule.judges(site)
         for reach in reaches(catalogue, judged.rule, judged.item, station)
     }
     return tuple(_drawn(plan, line, found) for line in plan.lines)
@@ -225,7 +268,7 @@ def value_layout(plan: Plan) -> values.Layout:
     confirm = [plan.judged[line.judged].item.confirm for line in plan.lines]
     return values.Layout(
         lateness=microseconds(plan.lateness),
-        longest=max((microseconds(i.span) for i in indicators), default=0),
+        longest=max(microseconds(span) for span in _remembered(plan)),
         function=_ints(_FUNCTIONS[i.function] for i in indicators),
         span=_ints(microseconds(i.span) for i in indicators),
         scale=np.array([i.scale for i in indicators], float),
@@ -241,6 +284,12 @@ def value_layout(plan: Plan) -> values.Layout:
         m=_ints(one.m for one in confirm),
         rules=len(plan.judged),
     )
+
+
+def _remembered(plan: Plan) -> Iterator[timedelta]:
+    """How far back each indicator looks, and a forecast of failure."""
+    yield from (gauge.indicator.span for gauge in plan.gauges)
+    yield FORECAST_SPAN if any(one.item.forecast for one in plan.judged) else timedelta(0)
 
 
 def _ints(numbers: Iterable[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

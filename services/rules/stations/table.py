@@ -106,9 +106,10 @@ class Table:
 
     def _describe(self, row: int) -> None:
         name = self._names[row]
-        known = self._county.stations.get(name) if self._county is not None else None
-        station = known if known is not None else _stranger(name)
-        lines = plans.profile(self.plan, self._catalogue, station)
+        county = self._county
+        station = (county.stations.get(name) if county is not None else None) or _stranger(name)
+        site = county.sites.get(station.site) if county is not None else None
+        lines = plans.profile(self.plan, self._catalogue, station, site)
         # NaN is not itself: by its text two profiles without a line are the same.
         key = tuple(tuple(-math.inf if math.isnan(x) else x for x in line) for line in lines)
         if key not in self._profiles:

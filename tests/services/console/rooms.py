@@ -62,6 +62,13 @@ dry_beach = "last"
 [item.levels]
 dry_beach = { red = 40.0 }
 """
+FIRE = """
+id = "forest_fire"
+hazard = "forest_fire"
+kind = "fire"
+source = "invented"
+name = { zh = "森林火灾", en = "Forest fire" }
+"""
 FILES = {"rainstorm.toml": RAIN}
 LOWER = {"rainstorm.toml": RAIN.replace("orange = 50.0", "orange = 40.0")}
 WRONG = {"rainstorm.toml": RAIN.replace("orange = 50.0", 'orange = "much"').replace('"3h" }', '"3x" }')}

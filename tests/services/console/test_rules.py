@@ -15,7 +15,7 @@ from services.console.accounts import reset_password
 from services.console.replays import ReplayWish, Report
 from services.ingest import recorder
 from tests.conftest import opened_log, until
-from tests.services.console.rooms import FILES, LOWER, PERIOD, POND, RAIN, WRONG, Duty, duty, ended
+from tests.services.console.rooms import FILES, FIRE, LOWER, PERIOD, POND, RAIN, WRONG, Duty, duty, ended
 from tongluo import testing, wire
 from tongluo.clock import EventClock, wall_now
 from tongluo.errors import SettingsError
@@ -217,6 +217,8 @@ async def test_a_version_that_does_not_read_stays_out_of_force_and_can_be_follow
         assert found["refused"]["no"] == 2
         assert found["refused"]["faults"][0]["file"] == "rainstorm.toml"
         assert (await here.api.post("/rules/restore/2")).status_code == 422
+        for over in (0, 3):
+            assert (await applied(here.api, over, LOWER, without_report=True, note="x")).status_code == 409
         # Over what people look at: the version in force.
         assert (await applied(here.api, 1, LOWER, without_report=True, note="mended")).status_code == 200
         found = (await here.api.get("/rules")).json()
@@ -325,11 +327,17 @@ async def shadowed(dsn: str, engine: AsyncEngine, findings: list[Finding]) -> No
 
 
 async def report(
-    engine: AsyncEngine, site: str, minute: int, level: Level | None, *, drill: bool = False
+    engine: AsyncEngine,
+    site: str,
+    minute: int,
+    level: Level | None,
+    *,
+    drill: bool = False,
+    rule: str = "rainstorm",
 ) -> None:
     """What the desk writes of a finding of the rules in force."""
     alert, time = f"{'drill-' if drill else ''}{site}", NOON + timedelta(minutes=minute)
-    evidence = msgspec.to_builtins(testing.evidence(time, level=level))
+    evidence = msgspec.to_builtins(testing.evidence(time, level=level, rule=rule))
     said = level.value if level is not None else None
     async with engine.begin() as connection:
         await connection.execute(
@@ -352,12 +360,12 @@ async def test_rules_on_trial_are_compared_with_those_in_force(dsn: str, here: D
     engine, api = here.room.engine, here.api
     assert (await api.get("/rules/shadow")).json() is None
     assert (await api.delete("/rules/shadow")).status_code == 404
-    await api.put("/rules/shadow", json={"files": LOWER, "note": "lower"})
+    await api.put("/rules/shadow", json={"files": {**LOWER, "fire.toml": FIRE}, "note": "lower"})
     begun = (await api.get("/rules/shadow")).json()
     assert (begun["since"], begun["by"], begun["note"], begun["against"]) == (
         NOON.isoformat(), "admin-token", "lower", 1,
     )  # fmt: skip
-    assert begun["diff"][0]["en"].startswith("Rainstorm (rainstorm) rain_3h orange")
+    assert any(words["en"].startswith("Rainstorm (rainstorm) rain_3h orange") for words in begun["diff"])
     # What is in force stays in force.
     assert (await api.get("/rules")).json()["files"] == FILES
     shadow = here.room.rulebook.watch.shadow()
@@ -373,6 +381,8 @@ async def test_rules_on_trial_are_compared_with_those_in_force(dsn: str, here: D
     await report(engine, "S-1", 90, None)
     await report(engine, "S-2", 40, Level.RED)
     await report(engine, "S-2", 41, Level.BLUE, drill=True)
+    # What judges the whole county is not on trial.
+    await report(engine, "S-2", 42, Level.BLUE, rule="forest_fire")
     findings = [
         found("S-1", 20, Level.ORANGE),
         found("S-1", 90, None),
@@ -386,6 +396,7 @@ async def test_rules_on_trial_are_compared_with_those_in_force(dsn: str, here: D
     assert [(one["site"], one["level"], one["later_s"]) for one in seen["both"]] == [
         ("S-1", "orange", -600.0), ("S-1", None, 0.0),
     ]  # fmt: skip
+    assert (seen["rules"], seen["not_tried"]) == (["rainstorm"], ["forest_fire"])
     assert [(one["site"], one["level"]) for one in seen["only_live"]] == [("S-2", "red")]
     assert [(one["site"], one["level"], one["hazard"]) for one in seen["only_shadow"]] == [
         ("S-3", "orange", "rainstorm")

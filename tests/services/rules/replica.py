@@ -6,7 +6,7 @@ import sys
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from services.rules.catalogue import load
+from services.rules.catalogue import load, read_catalogue
 from services.rules.service import Rules
 from tests.backends import Backend
 from tongluo.supervise import Supervisor
@@ -15,9 +15,10 @@ from tongluo.supervise import Supervisor
 async def main(backend: Backend, stop_at: int) -> None:
     if stop_at:
         stop_in_transaction(stop_at)
+    catalogue = read_catalogue(load())
     async with backend.open() as log:
         supervisor = Supervisor()
-        supervisor.add("rules", Rules(log, load(), snapshot_every=40, advance_every_s=0.02).run)
+        supervisor.add("rules", Rules(log, lambda: catalogue, snapshot_every=40, advance_every_s=0.02).run)
         async with supervisor.running():
             await supervisor.ready()
             say("running")

@@ -13,11 +13,13 @@ import msgspec
 import psycopg
 import pytest
 
-from services.rules.catalogue import load
-from services.rules.service import GROUP, PartitionState, Rules, _restored
+from services.rules.catalogue import Catalogue, load, read_catalogue
+from services.rules.runner import Place, Runner, uncollected
+from services.rules.service import GROUP, Held, Rules, StationWork
 from tests.backends import Backend
 from tests.conftest import opened_log, until
 from tongluo import wire
+from tongluo.finding import Level
 from tongluo.log.kafka_address import KafkaAddress
 from tongluo.log.port import Batch, Entry, Log, Stored
 from tongluo.reading import Reading
@@ -26,7 +28,12 @@ from tongluo.supervise import Pulse
 from tongluo.topics import FINDINGS, READINGS
 
 _numbers = count(1)
+_CATALOGUE = read_catalogue(load())
 START = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def shipped() -> Catalogue:
+    return _CATALOGUE
 
 
 def entries(seed: int) -> list[Entry]:
@@ -63,7 +70,7 @@ async def at_the_end(log: Log) -> bool:
 async def judged(log: Log, waiting: list[Entry]) -> list[bytes]:
     """What is found of these entries when nothing disturbs, from an empty log on."""
     await log.append(waiting)
-    running = asyncio.ensure_future(Rules(log, load()).run(Pulse("rules")))
+    running = asyncio.ensure_future(Rules(log, shipped).run(Pulse("rules")))
     await until(lambda: at_the_end(log))
     running.cancel()
     return await findings(log)
@@ -93,7 +100,7 @@ async def test_cancelled_anywhere_it_finds_the_same(
         while waiting or not await at_the_end(log):
             batch, waiting = waiting[:step], waiting[step:]
             await log.append(batch)
-            rules = Rules(log, load(), snapshot_every=40, advance_every_s=0.02)
+            rules = Rules(log, shipped, snapshot_every=40, advance_every_s=0.02)
             running = asyncio.ensure_future(rules.run(Pulse("rules")))
             # The last life is long enough to commit what leads to nothing.
             await asyncio.sleep(source.uniform(0.005, longest_s) if waiting else longest_s + 1.0)
@@ -110,7 +117,7 @@ async def test_with_its_connection_cut_it_finds_the_same(dsn: str, expected: lis
         while waiting or not await at_the_end(log):
             batch, waiting = waiting[:37], waiting[37:]
             await log.append(batch)
-            rules = Rules(log, load(), snapshot_every=40, advance_every_s=0.02)
+            rules = Rules(log, shipped, snapshot_every=40, advance_every_s=0.02)
             running = asyncio.ensure_future(rules.run(Pulse("rules")))
             await asyncio.sleep(source.uniform(0.005, 0.12) if waiting else 1.0)
             with psycopg.connect(dsn, autocommit=True) as connection:
@@ -198,24 +205,50 @@ async def test_a_crash_between_judging_and_commit_is_judged_again(
     class Crash(Exception):
         pass
 
-    class Failing(Rules):
+    class Failing(Runner[Held]):
         async def _commit(self, consumer, number, outputs) -> None:  # type: ignore[no-untyped-def]
             raise Crash
 
     async with backend.open() as log:
         await log.append(entries(seed))
+        failing = Failing(log, Place(GROUP, READINGS, "readings"), StationWork(shipped, lambda: None))
         with pytest.raises(Crash):
-            await Failing(log, load()).run(Pulse("rules"))
+            await failing.run(Pulse("rules"))
         assert sum((await log.ends(FINDINGS)).values()) == 0
-        running = asyncio.ensure_future(Rules(log, load()).run(Pulse("rules")))
+        running = asyncio.ensure_future(Rules(log, shipped).run(Pulse("rules")))
         await until(lambda: at_the_end(log))
         running.cancel()
         assert await findings(log) == expected
 
 
 def test_restoring_a_state_leaves_the_collector_at_work() -> None:
-    assert _restored(msgspec.msgpack.encode(PartitionState({"rainstorm": {}}))).sites == {"rainstorm": {}}
+    with uncollected():
+        assert not gc.isenabled()
     assert gc.isenabled()
-    with pytest.raises(msgspec.MsgspecError):
-        _restored(b"not a state")
+    with pytest.raises(ValueError, match="no state"), uncollected():
+        raise ValueError("no state")
     assert gc.isenabled()
+
+
+async def test_rules_that_change_while_running_lose_nothing(dsn: str) -> None:
+    """Rain that fell under the first rules counts under the second; a level that holds stays held."""
+    first = read_catalogue(load())
+    sharper = {**load(), "rainstorm.toml": load()["rainstorm.toml"].replace("100.0", "60.0")}
+    current = [first]
+    async with opened_log(dsn) as log:
+        running = asyncio.ensure_future(Rules(log, lambda: current[0]).run(Pulse("rules")))
+        await log.append([rain(0, 55.0)])
+        await until(lambda: at_the_end(log))
+        current[0] = read_catalogue(sharper)
+        await log.append([rain(10, 6.0)])
+        await until(lambda: at_the_end(log))
+        running.cancel()
+        found = [wire.FINDING.decode(value) for value in await findings(log)]
+    told = [(one.level, one.evidence.rule_version) for one in found if one.rule == "rainstorm"]
+    versions = [catalogue.rule("rainstorm").version for catalogue in (first, current[0])]  # type: ignore[union-attr]
+    assert told == [(Level.ORANGE, versions[0]), (Level.RED, versions[1])]
+
+
+def rain(minute: int, mm: float) -> Entry:
+    one = Reading("R-1", "rain", START + timedelta(minutes=minute), mm, "S-1", "G")
+    return Entry(READINGS, one.site, wire.READINGS.encode(gathered([one])), one.time)

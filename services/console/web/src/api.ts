@@ -105,7 +105,8 @@ export const api = {
   alerts: (state: 'open' | 'all', cursor: string | null = null) =>
     call<AlertPage>('GET', `alerts?${query({ state, limit: 50, cursor })}`),
   alert: (alert: string) => call<AlertDetail>('GET', `alerts/${id(alert)}`),
-  why: (alert: string) => call<Why>('GET', `alerts/${id(alert)}/why`),
+  why: (alert: string, report: number | null = null) =>
+    call<Why>('GET', `alerts/${id(alert)}/why?${query({ report })}`),
 
   subscriptions: () => call<Subscription[]>('GET', 'subscriptions'),
   subscribe: (wanted: NewSubscription) =>

@@ -19,9 +19,10 @@ export function isOpen(alert: Alert): boolean {
   return alert.state !== 'cleared'
 }
 
-/** The duty officer's order: open before cleared, then the newest onset first. */
+/** The duty officer's order: open before cleared, what is meant before exercises, then the newest onset first. */
 export function byUrgency(a: Alert, b: Alert): number {
   if (isOpen(a) !== isOpen(b)) return isOpen(a) ? -1 : 1
+  if (!a.drill !== !b.drill) return a.drill ? 1 : -1
   return Date.parse(b.onset) - Date.parse(a.onset) || a.id.localeCompare(b.id)
 }
 

@@ -22,6 +22,12 @@ test('open alerts stand before cleared ones, newer before older', () => {
   expect([cleared, older, newer].sort(byUrgency).map(({ id }) => id)).toEqual(['newer', 'older', 'cleared'])
 })
 
+test('an exercise stands below what is meant, however new', () => {
+  const drill = alert('drill', { drill: true, onset: '2026-07-01T09:00:00+08:00' })
+  const cleared = alert('cleared', { state: 'cleared' })
+  expect([cleared, drill, alert('real', { drill: false })].sort(byUrgency).map(({ id }) => id)).toEqual(['real', 'drill', 'cleared'])
+})
+
 test('a later report wins over a reply that was slower on its way', () => {
   expect(isLater(alert('a', { report_no: 2 }), alert('a', { report_no: 1 }))).toBe(true)
   expect(isLater(alert('a', {}), alert('a', { updated: '2026-07-01T02:05:00+08:00' }))).toBe(false)

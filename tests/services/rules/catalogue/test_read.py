@@ -83,14 +83,31 @@ def test_versions_follow_what_is_said_not_how_it_is_written() -> None:
     changed = read_catalogue({"rain.toml": RAIN.replace("75.0", "76.0")})
     assert changed.version != plain.version
     assert changed.station_rules[0].version != plain.station_rules[0].version
-    tables = {"thresholds.csv": THRESHOLDS + "rain_rule,S-1,,,rain_3h,,,,90\nrain_rule,S-2,,,rain_3h,,,,95\n"}
-    with_tables = read_catalogue({"rain.toml": RAIN, **tables})
-    assert with_tables.version != plain.version
-    assert with_tables.station_rules[0].version == plain.station_rules[0].version
-    head, one, two, _ = tables["thresholds.csv"].split("\n")
-    assert read_catalogue({"rain.toml": RAIN, "thresholds.csv": "\n".join([head, two, one])}).version == (
-        with_tables.version
+    assert (
+        read_catalogue(FILES).version
+        == read_catalogue({"x.toml": COMPOUND, "y.toml": RAIN, "z.toml": POND}).version
     )
+
+
+def test_the_order_of_rows_says_nothing() -> None:
+    rows = [
+        "rain_rule,S-1,,,rain_3h,,,,90",
+        "rain_rule,S-1,,wet,rain_1h,,,28,",
+        "rain_rule,S-2,,,rain_3h,,,,95",
+    ]
+    one, other = (
+        read_catalogue({"rain.toml": RAIN, "thresholds.csv": THRESHOLDS + "\n".join(order)})
+        for order in (rows, rows[::-1])
+    )
+    assert one.version == other.version != read_catalogue({"rain.toml": RAIN}).version
+    assert one.station_rules[0].version == read_catalogue({"rain.toml": RAIN}).station_rules[0].version
+
+
+def test_a_file_of_a_windows_editor_is_read_and_located() -> None:
+    windows = "\ufeff" + RAIN.replace("\n", "\r\n")
+    assert read_catalogue({"rain.toml": windows}).version == read_catalogue({"rain.toml": RAIN}).version
+    [told] = faults({"rain.toml": windows.replace("k = 0.9", "k = 9")})
+    assert told.startswith(f"rain.toml:{line_of(RAIN, 'k = 0.9')}: ")
 
 
 def test_every_fault_of_all_files_is_told_at_once() -> None:
@@ -240,6 +257,7 @@ def test_there_is_one_fire_and_one_silence_rule() -> None:
         ("rain_rule,S-1,,,rain_3h,,,,inf", "red", "finite"),
         ("rain_rule,S-1,,,rain_3h,,,,", "blue", "gives no threshold"),
         ("rain_rule,S-1,,,rain_3h,,,60,50", "red", "red 50 must be above orange 60"),
+        ("rain_rule,S-1,,,rain_3h,,,,75", "red", "red 75 must be above orange 75"),
         ("rain_rule,S-1,,,rain_3h,,,,70", "red", "red 70 must be above orange 75"),
         ("rain_rule,S-1,,wet,rain_1h,,,,20", "red", "red 20 must be above orange 30"),
         ("pond_rule,S-1,,,phreatic_depth,,1.0,2.0,1.5", "orange", "orange 2 must be below yellow 1"),
@@ -256,6 +274,22 @@ def test_a_row_must_rise_over_what_lies_below_it() -> None:
     [told] = faults({**FILES, "thresholds.csv": THRESHOLDS + rows}, county())
     assert "thresholds.csv:3: red: red 90 must be above orange 100" in told
     assert read_catalogue({**FILES, "thresholds.csv": THRESHOLDS + rows.replace("R-1", "C-1")}, county())
+
+
+def test_a_row_is_not_told_what_another_has_wrong() -> None:
+    rows = "rain_rule,S-1,,wet,rain_1h,,,,20\nrain_rule,S-1,,,rain_1h,5,,,\n"
+    [told] = faults({**FILES, "thresholds.csv": THRESHOLDS + rows}, county())
+    assert "thresholds.csv:2: red: " in told
+
+
+def test_lists_are_bounded() -> None:
+    [told] = faults({"rain.toml": RAIN.partition("[[item]]")[0] + "item = []\n"})
+    assert "item: has 0 entries, not 1 to 50" in told
+    items = "".join(
+        f"[[item]]\nid = 'i{n}'\nmetric = 'rain'\nindicators = {{ r{n} = 'last' }}\n" for n in range(51)
+    )
+    [told] = faults({"rain.toml": RAIN.partition("[[item]]")[0] + items})
+    assert "item: has 51 entries" in told
 
 
 def test_rows_twice_are_told_with_the_first() -> None:

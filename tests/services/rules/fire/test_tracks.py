@@ -151,7 +151,8 @@ def test_the_life_of_a_track_by_a_slow_reference(steps: list[tuple[int, float]])
     at = dict(steps)
     burning_until, begun = -1, 0
     window: list[tuple[int, float]] = []
-    for minute in range(401):
+    newest = max(at, default=0)
+    for minute in range(newest + 1):
         if burning_until >= 0 and minute >= burning_until:
             burning_until, window = -1, []
         if minute not in at:
@@ -164,7 +165,6 @@ def test_the_life_of_a_track_by_a_slow_reference(steps: list[tuple[int, float]])
         if len(best) == 3 and sum(best) >= 1.05 - 1e-6:
             begun, burning_until = minute, max(m for m, c in window if c >= 0.28) + 120
     found = alive(*(seen(m, confidence=c) for m, c in sorted(steps)))
-    newest = max(at, default=0)
     expected = [(begun, burning_until)] if burning_until > newest else []
     assert [(minutes(t.confirmed), minutes(Tracker(RULE).end(t))) for t in found] == expected
 

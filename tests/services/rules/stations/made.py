@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from services.rules.catalogue.model import (
     Catalogue,
@@ -79,7 +80,7 @@ def judged(rules: Catalogue, *readings: Reading, cuts: Iterable[int] = ()) -> li
     edges = [0, *sorted(cuts), len(readings)]
     return [
         finding
-        for begin, end in zip(edges, edges[1:], strict=False)
+        for begin, end in pairwise(edges)
         if begin < end
         for finding in judge.judge(gathered(readings[begin:end])).findings
     ]

@@ -54,7 +54,7 @@ series = st.lists(
 ).map(lambda items: [point(7 * slot, value) for slot, value in sorted(items)])
 
 
-def expected(function: Function, times: np.ndarray, values: np.ndarray) -> float:
+def expected(function: Function, times: np.ndarray, values: np.ndarray) -> float:  # noqa: PLR0911 - one a function
     """The same with numpy, of the readings in the window."""
     hours = (times - times[0]) / 3.6e9
     match function:

@@ -8,7 +8,8 @@ export function figure(value: number): string {
 }
 
 export function withUnit(value: number, unit: string): string {
-  return unit ? `${figure(value)} ${unit}` : figure(value)
+  if (!unit) return figure(value)
+  return unit === '°' ? `${figure(value)}°` : `${figure(value)} ${unit}`
 }
 
 export function crosses(value: number, reach: number, side: Side = 'above'): boolean {

@@ -3,6 +3,7 @@
 import { severity } from '../level'
 import type { Evidence, Level, LevelLine, Measure, Rule, Side } from '../types'
 import { byWindow, crosses } from './figures'
+import { isOfCamera } from './fire'
 
 /** The measure whose line was crossed; none where no line holds. */
 export function keyMeasure({ criterion, measures = [] }: Evidence): Measure | null {
@@ -50,19 +51,21 @@ const ROOM = 1.12
 
 export function measureRows(evidence: Evidence, rule: Rule | undefined): MeasureRow[] {
   const { measures = [], criterion } = evidence
-  const rows = measures.map((measure) => {
+  const rows = measures.filter(({ indicator }) => !isOfCamera(indicator)).map((measure) => {
     const lines = linesOf(measure.indicator, evidence, rule)
     const side: Side = lines[0]?.side ?? 'above'
     const reached = lines.filter(({ reach }) => crosses(measure.value, reach, side)).at(-1)?.level ?? null
     return { ...measure, side, reached, thresholds: lines, decided: measure.indicator === criterion?.indicator }
   })
-  // Bars of one unit share one axis, so that their lengths can be compared.
+  // Bars of one unit share one axis, so that their lengths can be compared; pure numbers have nothing in common.
+  const axisOf = ({ unit, indicator }: Measure) => unit || indicator
   const figures = new Map<string, number[]>()
-  for (const { unit, value, thresholds } of rows) {
-    figures.set(unit, [...(figures.get(unit) ?? []), value, ...thresholds.map(({ reach }) => reach)])
+  for (const row of rows) {
+    const known = figures.get(axisOf(row)) ?? []
+    figures.set(axisOf(row), [...known, row.value, ...row.thresholds.map(({ reach }) => reach)])
   }
   return rows.sort(byWindow).map((row) => {
-    const all = figures.get(row.unit)!
+    const all = figures.get(axisOf(row))!
     const low = Math.min(0, ...all) * ROOM
     const high = Math.max(0, ...all) * ROOM
     return { ...row, low, high: high > low ? high : low + 1 }

@@ -9,11 +9,12 @@ const INK = '#a9babf'
 const LINE = '#2c3b40'
 const WATER = '#4fb3e8'
 const CURVE = '#eef4f5'
+const SUSPECT = '#ff8a80'
 /** As --red-ink and its like in styles/theme.css: canvas knows no custom properties. */
 const LEVEL_INK: Record<Level, string> = { red: '#ff8a80', orange: '#ffa65c', yellow: '#f7dc6a', blue: '#85b8ff' }
 
 export interface Judgement {
-  points: Sample[]
+  points: (Sample & { quality?: string })[]
   unit: string
   asBars: boolean
   indicator: { unit: string; points: Sample[] } | null
@@ -95,12 +96,11 @@ function timeAxis(judgement: Judgement) {
   }
 }
 
-function valueAxis(unit: string, color: string, bounds: object, more: object = {}) {
+/** Its colour is that of its curve; its unit stands in the legend, where it is in nothing's way. */
+function valueAxis(color: string, bounds: object, more: object = {}) {
   return {
     type: 'value',
-    name: unit,
-    nameTextStyle: { color, fontSize: 13 },
-    axisLabel: { color: INK, fontSize: 12, formatter: figure },
+    axisLabel: { color, fontSize: 12, formatter: figure },
     splitLine: { lineStyle: { color: LINE } },
     ...bounds,
     ...more,
@@ -122,10 +122,20 @@ function marks(judgement: Judgement, bounds: { min: number; max: number }) {
     lines.push({ yAxis: release, lineStyle: { color, width: 1.5, type: 'dashed' }, label: label(words.release, inside!) })
   }
   if (crossed) {
+    const { from, to } = span(judgement)
+    const share = (Date.parse(crossed) - from) / (to - from)
     lines.push({
       xAxis: Date.parse(crossed),
       lineStyle: { color: CURVE, width: 1.5, type: 'solid' },
-      label: { formatter: words.crossed, position: 'end', color: CURVE, fontSize: 13, fontWeight: 'bold' },
+      label: {
+        formatter: words.crossed,
+        position: 'end',
+        // Near an edge the words would run over it.
+        align: share > 0.8 ? 'right' : share < 0.2 ? 'left' : 'center',
+        color: CURVE,
+        fontSize: 13,
+        fontWeight: 'bold',
+      },
     })
   }
   const areas: object[][] = []
@@ -134,7 +144,7 @@ function marks(judgement: Judgement, bounds: { min: number; max: number }) {
       {
         xAxis: Date.parse(window.from),
         itemStyle: { color: '#ffffff', opacity: 0.09 },
-        label: { formatter: words.window, position: 'insideBottom', color: INK, fontSize: 12, show: true },
+        label: { formatter: words.window, position: 'insideTopLeft', color: INK, fontSize: 12, show: true },
       },
       { xAxis: Date.parse(window.to) },
     ])
@@ -178,12 +188,35 @@ function readings({ points, asBars, words }: Judgement, axis: number, more: obje
         lineStyle: { color: WATER, width: 1.8 },
         itemStyle: { color: WATER },
       }
-  return { name: words.series, yAxisIndex: axis, data: pairs(points), ...shape, ...more }
+  // What was not believed was not judged, either: it stands out.
+  const data = points.map(({ time, value, quality = 'good' }) =>
+    quality === 'good'
+      ? { value: [Date.parse(time), value] }
+      : { value: [Date.parse(time), value], symbol: 'triangle', symbolSize: 11, itemStyle: { color: SUSPECT } },
+  )
+  return { name: words.series, yAxisIndex: axis, data, ...shape, ...more }
+}
+
+function unitsOf({ words, unit, indicator }: Judgement): Record<string, string> {
+  return { [words.series]: unit, [words.indicator]: indicator?.unit ?? unit }
+}
+
+function legend(judgement: Judgement) {
+  const units = unitsOf(judgement)
+  return {
+    top: 0,
+    left: 0,
+    textStyle: { color: INK, fontSize: 13 },
+    itemWidth: 16,
+    itemHeight: 10,
+    selectedMode: false,
+    formatter: (name: string) => `${name} ${units[name] ?? ''}`,
+  }
 }
 
 function tooltip(judgement: Judgement) {
-  const { words, unit, indicator } = judgement
-  const units: Record<string, string> = { [words.series]: unit, [words.indicator]: indicator?.unit ?? unit }
+  const { words } = judgement
+  const units = unitsOf(judgement)
   return {
     trigger: 'axis',
     backgroundColor: '#0b1113',
@@ -218,15 +251,15 @@ export function whyOption(judgement: Judgement): EChartsCoreOption {
   }
   return {
     animationDuration: 200,
-    grid: { left: 8, right: oneAxis ? 16 : 8, top: 56, bottom: 4, containLabel: true },
-    legend: { show: curve !== null, top: 0, left: 0, textStyle: { color: INK, fontSize: 13 }, itemWidth: 16, itemHeight: 10 },
+    grid: { left: 8, right: oneAxis ? 16 : 8, top: 50, bottom: 4, containLabel: true },
+    legend: legend(judgement),
     tooltip: tooltip(judgement),
     xAxis: timeAxis(judgement),
     yAxis: [
-      valueAxis(curve ? indicator!.unit : unit, curve ? CURVE : WATER, bounds),
+      valueAxis(curve ? CURVE : WATER, bounds),
       ...(oneAxis
         ? []
-        : [valueAxis(unit, WATER, roundBounds(values(points), asBars), { splitLine: { show: false }, position: 'right' })]),
+        : [valueAxis(WATER, roundBounds(values(points), asBars), { splitLine: { show: false }, position: 'right' })]),
     ],
     series: curve
       ? [readings(judgement, oneAxis ? 0 : 1, {}), { ...line, data: pairs(curve), ...drawn }]

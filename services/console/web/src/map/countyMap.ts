@@ -35,6 +35,7 @@ export function drawCounty(box: HTMLElement, county: County, choices: MapChoices
   let shownStations: Station[] = []
   let shownAlerts: Alert[] = []
   let touched = false
+  let atFire = false
 
   function placeLabels(): void {
     const far = map.getZoom() < FAR_ZOOM
@@ -89,9 +90,11 @@ export function drawCounty(box: HTMLElement, county: County, choices: MapChoices
       shownAlerts = alerts
       placeLabels()
     },
-    /** The fire of the alert that is looked at; the map moves to show it whole. */
+    /** The fire of the alert that is looked at; the map moves to show it whole, and back afterwards. */
     showFire(fire: Fire | null): void {
-      if (fire) touched = true
+      if (!fire && atFire) fit()
+      atFire = fire !== null
+      touched ||= atFire
       showFire(fire)
     },
     /** Brings a place into view without moving more than needed. */

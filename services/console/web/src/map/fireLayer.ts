@@ -2,17 +2,20 @@
 
 import * as L from 'leaflet'
 import type { Fix, Level, Station } from '../types'
-import { bearing, destination, distance, ellipse } from './fireGeometry'
+import { destination, distance, ellipse } from './fireGeometry'
 
 /** A bearing goes on beyond the fire by this share, so that it is seen to be a line of sight. */
 const BEYOND = 1.12
+/** How far a bearing is drawn that nothing crosses. */
+const OPEN_M = 12_000
 /** The ellipse is drawn at one and at two sigma: the fire is as likely outside the first as within. */
 const SIGMAS = [1, 2]
 
 export interface Fire {
-  fix: Fix
+  /** null: only bearings are known. */
+  fix: Fix | null
   level: Level | null
-  cameras: Station[]
+  sights: { camera: Station; bearing: number }[]
   words: string
 }
 
@@ -30,29 +33,31 @@ export function drawFire(map: L.Map) {
   return function show(fire: Fire | null): void {
     layer.clearLayers()
     if (!fire) return
-    const { fix, cameras, level } = fire
-    const bounds = L.latLngBounds([[fix.latitude, fix.longitude]])
-    for (const camera of cameras) {
-      const course = bearing(camera, fix)
-      const metres = distance(camera, fix)
-      const end = destination(camera, course, metres * BEYOND)
-      const middle = destination(camera, course, metres * 0.55)
-      bounds.extend([camera.latitude, camera.longitude])
+    const { fix, level } = fire
+    const bounds = L.latLngBounds([])
+    for (const { camera, bearing } of fire.sights) {
+      const metres = fix ? distance(camera, fix) * BEYOND : OPEN_M
+      const end = destination(camera, bearing, metres)
+      const middle = destination(camera, bearing, metres * 0.5)
+      bounds.extend([camera.latitude, camera.longitude]).extend([end.latitude, end.longitude])
       layer.addLayer(
         L.polyline([[camera.latitude, camera.longitude], [end.latitude, end.longitude]], {
           className: 'bearing',
           interactive: false,
         }),
       )
-      layer.addLayer(words(`${course.toFixed(0)}°`, [middle.latitude, middle.longitude], 'bearing-words', level))
+      layer.addLayer(words(`${bearing.toFixed(0)}°`, [middle.latitude, middle.longitude], 'bearing-words', level))
     }
-    for (const sigma of SIGMAS) {
-      const outline = ellipse(fix, sigma).map(({ latitude, longitude }): [number, number] => [latitude, longitude])
-      layer.addLayer(L.polygon(outline, { className: `ellipse sigma-${sigma}`, interactive: false }))
-      bounds.extend(outline)
+    if (fix) {
+      for (const sigma of SIGMAS) {
+        const outline = ellipse(fix, sigma).map(({ latitude, longitude }): [number, number] => [latitude, longitude])
+        layer.addLayer(L.polygon(outline, { className: `ellipse sigma-${sigma}`, interactive: false }))
+        bounds.extend(outline)
+      }
+      const at: [number, number] = [fix.latitude, fix.longitude]
+      layer.addLayer(L.circleMarker(at, { radius: 5, className: 'fire-point', interactive: false }))
+      layer.addLayer(words(fire.words, at, 'fire-words', level))
     }
-    layer.addLayer(L.circleMarker([fix.latitude, fix.longitude], { radius: 5, className: 'fire-point', interactive: false }))
-    layer.addLayer(words(fire.words, [fix.latitude, fix.longitude], 'fire-words', level))
-    map.fitBounds(bounds.pad(0.2), { maxZoom: 13, animate: false })
+    if (bounds.isValid()) map.fitBounds(bounds.pad(0.2), { maxZoom: 13, animate: false })
   }
 }

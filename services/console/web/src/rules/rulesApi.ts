@@ -36,6 +36,10 @@ export interface Skill {
   far: number | null
   csi: number | null
   lead_s: number | null
+  /** 95 %, from and to. */
+  pod_interval?: [number, number] | null
+  far_interval?: [number, number] | null
+  csi_interval?: [number, number] | null
 }
 
 /** What one set of rules said of the period; `skill` null: no true events were given. */
@@ -60,6 +64,17 @@ export interface ReplayReport {
   from: string
   to: string
   readings: number
+  /** From which level on alerts are held against events, and how long before an event they count. */
+  level?: Level
+  lead_max_s?: number
+  /** How many true events were given; null: none were. */
+  events?: number | null
+  /** Those at sites without readings, which are in no count. */
+  events_unwatched?: number
+  /** false: the rules in force alone; then both outcomes say the same. */
+  compared?: boolean
+  /** What the reader must know, such as what could not be replayed. */
+  notes?: Text[]
   old: Outcome
   new: Outcome
   alerts: ReplayedAlert[]

@@ -27,9 +27,11 @@ export function compoundLines(says: Record<string, unknown> | null | undefined):
   return Array.isArray(says?.lines) ? says.lines : []
 }
 
+const EMPTY = new Set(['null', '""', '[]', '{}'])
+
 /** Settings as texts by name, those that say nothing left out. */
 export function settings(says: Record<string, unknown> | null | undefined): [string, string][] {
   return Object.entries(says ?? {})
-    .filter(([name, value]) => name !== 'lines' && value !== null && JSON.stringify(value).length > 2)
+    .filter(([name, value]) => name !== 'lines' && !EMPTY.has(JSON.stringify(value)))
     .map(([name, value]) => [name, typeof value === 'object' ? JSON.stringify(value) : String(value)])
 }

@@ -18,7 +18,10 @@ export function useRuleWords() {
       const [kind = '', rest] = name.split(' ')
       return kind === 'version' && rest ? t('ruleBook.from.version', { name: rest }) : known('ruleBook.from', name)
     },
-    share: (value: number | null) => (value === null ? '–' : value.toFixed(2)),
+    share: (value: number | null, interval?: [number, number] | null) => {
+      if (value === null) return '–'
+      return interval ? `${value.toFixed(2)} (${interval.map((end) => end.toFixed(2)).join('–')})` : value.toFixed(2)
+    },
     /** How long a warning came before the event; a negative one came after. */
     lead: (seconds: number | null) => {
       if (seconds === null) return '–'
