@@ -16,7 +16,7 @@ from tongluo.errors import WireError
 from tongluo.log.port import Entry, Log, Stored
 from tongluo.readings import moment
 from tongluo.region import County
-from tongluo.signal import Tick
+from tongluo.signal import SiteLevel, Tick, Weather
 from tongluo.supervise import Pulse
 from tongluo.topics import COUNTY_KEY, FINDINGS, READINGS, SHADOW, SIGNALS, Topic
 
@@ -115,9 +115,9 @@ class StationWork:
             for one in judged.findings
         ]
         if self._output.signals is not None:
+            signals: list[SiteLevel | Weather] = [*judged.levels, *judged.weather]
             found += [
-                Entry(self._output.signals, COUNTY_KEY, wire.SIGNAL.encode(one), one.time)
-                for one in judged.levels
+                Entry(self._output.signals, COUNTY_KEY, wire.SIGNAL.encode(one), one.time) for one in signals
             ]
         return found
 

@@ -7,7 +7,7 @@ least squares and their error ellipse (Torrieri 1984, IEEE Trans. AES-20(2), 183
 
 import enum
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -82,8 +82,8 @@ def crossed(one: Bearing, other: Bearing, rule: FireRule) -> Point | Rejected:
 def fix(bearings: Sequence[Bearing], rule: FireRule) -> Fix | None:
     """The position that fits the bearings best, by weighted least squares; None where no two of them cross.
 
-    It starts at the crossing with the smallest error ellipse and takes every other bearing that passes within
-    `merge_km` of there, ahead of its camera and within its reach. Each misses by `bearing_sigma_deg` (1 sigma).
+    It starts at the crossing with the smallest error ellipse and takes of every other camera the bearing that passes
+    nearest to there, if within `merge_km`, ahead and within reach. Each misses by `bearing_sigma_deg` (1 sigma).
     """
     ordered = sorted(bearings, key=lambda one: (one.camera, one.azimuth_deg))
     pairs = [
@@ -95,7 +95,7 @@ def fix(bearings: Sequence[Bearing], rule: FireRule) -> Fix | None:
     if not pairs:
         return None
     _, _, start, pair = min(pairs, key=lambda found: found[:2])
-    used = [one for one in ordered if one in pair or _passes(one, start, rule)]
+    used = [*pair, *_others(ordered, pair, start, rule)]
     place = _best(start, used, rule)
     major, minor, bearing = ellipse(place, used, rule)
     cameras = tuple(sorted({one.camera for one in used}))
@@ -159,11 +159,22 @@ def _best(start: Point, bearings: Sequence[Bearing], rule: FireRule) -> Point:
     return place
 
 
-def _passes(one: Bearing, start: Point, rule: FireRule) -> bool:
+def _others(
+    ordered: Sequence[Bearing], pair: Sequence[Bearing], start: Point, rule: FireRule
+) -> Iterator[Bearing]:
+    """Of each camera that is not of the pair, the bearing that passes nearest to its crossing."""
     here = _vector(start.latitude, start.longitude)
-    by = abs(math.asin(max(-1.0, min(1.0, _dot(here, _pole(one)))))) * RADIUS_M
-    near = distance_m(one, start) <= rule.reach_km * 1000.0
-    return near and by <= rule.merge_km * 1000.0 and _dot(here, _heading(one)) > 0.0
+    paired = {one.camera for one in pair}
+    nearest: dict[str, tuple[float, Bearing]] = {}
+    for one in ordered:
+        by = abs(math.asin(max(-1.0, min(1.0, _dot(here, _pole(one)))))) * RADIUS_M
+        if one.camera in paired or by >= nearest.get(one.camera, (math.inf, one))[0]:
+            continue
+        near = distance_m(one, start) <= rule.reach_km * 1000.0
+        if near and by <= rule.merge_km * 1000.0 and _dot(here, _heading(one)) > 0.0:
+            nearest[one.camera] = by, one
+    for _, one in nearest.values():
+        yield one
 
 
 def _square_to(one: Bearing, at: Point, rule: FireRule) -> tuple[float, float, float]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -12,11 +13,12 @@ from services.rules.fire.state import Fire, FireState, Member
 from services.rules.fire.tracks import Track, Tracker
 from services.rules.fire.weather import FRESH_US
 from tongluo.duration import microseconds
-from tongluo.finding import Fix, Level, of_rank
+from tongluo.finding import Fix, Level
 from tongluo.region import County, Station
 
 # Of so many bearings, the newest, a position is made: each pair of them is looked at.
-MOST_BEARINGS = 12
+MOST_BEARINGS: Final = 12
+_LEVELS: Final = tuple(Level)
 
 
 class Danger(msgspec.Struct, frozen=True):
@@ -60,14 +62,19 @@ class Scene:
         return [(member, self.alive[member]) for member in fire.members if member in self.alive]
 
     def one_fire(self, one: Fire, other: Fire) -> bool:
-        """Whether two fires are the same: their positions lie within `merge_km`, or two of their bearings meet there."""
+        """Whether two fires are the same: their positions lie within `merge_km`, or two of their bearings meet there.
+
+        What one camera sees in two directions at once is one fire only by its positions.
+        """
         if one.fix is not None and other.fix is not None:
             return self._near(one.fix, other.fix)
+        its = {member.camera for member, _ in self.tracks(one)}
+        if any(member.camera in its for member, _ in self.tracks(other)):
+            return False
         return any(
             self._meet(first, second, one.fix or other.fix)
             for first in self.tracks(one)
             for second in self.tracks(other)
-            if first[0].camera != second[0].camera
         )
 
     def apart_in_time(self, one: Fire, other: Fire) -> int:
@@ -97,8 +104,8 @@ class Scene:
         """A fire's level: by whether it has a position, moved by fire weather, never below blue nor above red."""
         level = self.rule.single if fire.fix is None else self.rule.crossed
         danger = self.danger(fire)
-        moved = of_rank(max(1, min(4, level.rank + (danger.shift if danger is not None else 0))))
-        return moved or level
+        shift = danger.shift if danger is not None else 0
+        return _LEVELS[max(0, min(len(_LEVELS) - 1, _LEVELS.index(level) + shift))]
 
     def _began(self, fire: Fire) -> int:
         return min((track.first for _, track in self.tracks(fire)), default=fire.ends)

@@ -9,17 +9,19 @@ import numpy as np
 from services.rules.catalogue.model import Catalogue, CompoundRule, Condition
 from services.rules.formulas import failure_time
 from services.rules.stations import plan as plans
+from services.rules.stations import weather
 from services.rules.stations.evidence import Case, evidence
 from services.rules.stations.plan import Judged, Plan
 from services.rules.stations.table import Change, Packed, Table, bring_over
 from services.rules.stations.told import Ints
 from services.rules.stations.votes import SiteVotes, decide, decider, forget, hear
+from services.rules.stations.weather import Sky
 from tongluo.finding import Evidence, Finding, Forecast, Level, rank
 from tongluo.hazards import Words
 from tongluo.quality import BAD_FLAGS, SUSPECT_FLAGS, Flag
 from tongluo.readings import Readings, Series, moment
 from tongluo.region import County
-from tongluo.signal import SiteLevel
+from tongluo.signal import SiteLevel, Weather
 
 # Neither counts: a value that is not believed at all, and one whose identity came before.
 _UNCOUNTED: Final = int(BAD_FLAGS | Flag.DUPLICATE)
@@ -28,10 +30,11 @@ _LATE: Final = int(Flag.LATE)
 
 
 class Judgement(msgspec.Struct):
-    """What readings led to: findings to be told, levels for the county-wide judgement."""
+    """What readings led to: findings to be told; levels and noon weather for the county-wide judgement."""
 
     findings: list[Finding] = []
     levels: list[SiteLevel] = []
+    weather: list[Weather] = []
 
 
 class Kept(msgspec.Struct):
@@ -41,6 +44,7 @@ class Kept(msgspec.Struct):
     tables: dict[str, Packed]
     votes: dict[str, dict[str, SiteVotes]]
     sites: dict[str, str]
+    skies: dict[str, Sky] = {}
 
 
 class StationJudge:
@@ -57,6 +61,8 @@ class StationJudge:
         self._tables = {metric: Table(plan, catalogue, county) for metric, plan in self._plans.items()}
         self._votes: dict[str, dict[str, SiteVotes]] = {rule.id: {} for rule in catalogue.station_rules}
         self._sites: dict[str, str] = {}
+        self._skies: dict[str, Sky] = {}
+        self._weather_stations = weather.watched(county)
         self._listened = listened(catalogue)
         # What a change of rules has changed, told with the next readings.
         self._owed: list[tuple[Plan, Change]] = []
@@ -76,6 +82,7 @@ class StationJudge:
         self._owed.clear()
         for _, plan, change in sorted(self._changes(readings), key=lambda found: found[0]):
             self._hear(plan, change, told)
+        told.weather += weather.observe(self._skies, self._weather_stations, readings)
         return told
 
     def _changes(self, readings: Readings) -> Iterator[tuple[int, Plan, Change]]:
@@ -145,7 +152,7 @@ class StationJudge:
     def pack(self) -> bytes:
         """All that is remembered."""
         tables = {metric: table.pack() for metric, table in self._tables.items() if table.rows}
-        return _encoder.encode(Kept(self.catalogue, tables, self._votes, self._sites))
+        return _encoder.encode(Kept(self.catalogue, tables, self._votes, self._sites, self._skies))
 
     @classmethod
     def unpack(cls, packed: bytes, catalogue: Catalogue, county: County | None) -> "StationJudge":
@@ -156,13 +163,13 @@ class StationJudge:
             if before._tables[metric].shape == table.shape:
                 before._tables[metric].unpack(table)
         before._votes.update(kept.votes)
-        before._sites = kept.sites
+        before._sites, before._skies = kept.sites, kept.skies
         return before.under(catalogue, county)
 
     def under(self, catalogue: Catalogue, county: County | None) -> "StationJudge":
         """The same memory under the rules, thresholds and stations that are now."""
         after = StationJudge(catalogue, county)
-        after._sites = self._sites
+        after._sites, after._skies = self._sites, self._skies
         for metric, table in after._tables.items():
             before = self._tables.get(metric)
             if before is None:

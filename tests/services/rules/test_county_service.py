@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from services.rules.county.judge import CountyState
-from services.rules.county_service import GROUP, KEY, TICK_EVERY, CountyRules, CountyWork
+from services.rules.county_service import GROUP, TICK_EVERY, CountyRules, CountyWork
 from tests.backends import Backend
 from tests.conftest import until
 from tests.services.rules.county.test_compound import every, rule
@@ -24,7 +24,7 @@ from tongluo.finding import Finding, Level
 from tongluo.log.port import Batch, Entry, Log
 from tongluo.signal import Signal, Tick, time_of
 from tongluo.supervise import Pulse
-from tongluo.topics import FINDINGS, SIGNALS, Topic
+from tongluo.topics import COUNTY_KEY, FINDINGS, SIGNALS, Topic
 
 BLUE, YELLOW, ORANGE, RED = Level
 
@@ -42,7 +42,7 @@ def storm(seed: int) -> list[Signal]:
 
 
 def entries(signals: list[Signal]) -> list[Entry]:
-    return [Entry(SIGNALS, KEY, wire.SIGNAL.encode(one), time_of(one)) for one in signals]
+    return [Entry(SIGNALS, COUNTY_KEY, wire.SIGNAL.encode(one), time_of(one)) for one in signals]
 
 
 async def stored(log: Log, topic: Topic) -> list[bytes]:
@@ -134,7 +134,7 @@ async def test_one_of_two_replicas_killed_at_any_moment(backend: Backend) -> Non
 
 async def test_what_is_no_signal_is_passed_over(backend: Backend) -> None:
     good = entries([level(0, "slope", 1, RED), level(40, "slope", 2, RED)])
-    bad = Entry(SIGNALS, KEY, b"not a signal", at(20))
+    bad = Entry(SIGNALS, COUNTY_KEY, b"not a signal", at(20))
     async with backend.open() as log:
         await log.append([good[0], bad, good[1]])
         running = asyncio.ensure_future(role(log).run(Pulse("county rules")))

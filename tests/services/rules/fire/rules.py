@@ -17,6 +17,7 @@ PLACES = {
     "C-2": ("F-1", 28.14, 120.35),
     "C-3": ("F-2", 28.25, 120.30),
     "C-4": ("F-2", 28.2501, 120.30),
+    "C-5": ("F-3", 28.30, 120.302),
     "C-0": ("F-1", 0.0, 0.0),
     "W-1": ("F-1", 28.14, 120.26),
 }
@@ -37,14 +38,14 @@ COUNTY = County(
     gateways={},
     sites={
         name: Site(name, f"{name}瞭望区", SiteKind.LOOKOUT, "331121100", 28.2, 120.3)
-        for name in ("F-1", "F-2")
+        for name in ("F-1", "F-2", "F-3")
     },
     stations={name: station(name, *place) for name, place in PLACES.items()},
 )
 
 START = datetime(2026, 4, 1, tzinfo=UTC)
 # Where two fires may burn, and where the cameras' bearings to them lead.
-HERE, THERE = (28.184063, 120.30), (28.12, 120.31)
+HERE, THERE = (28.184063, 120.30), (28.22, 120.32)
 
 
 def bearing(camera: str, to: tuple[float, float]) -> float:

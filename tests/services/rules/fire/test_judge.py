@@ -140,6 +140,49 @@ def test_two_fires_and_two_cameras_are_two_fires() -> None:
         assert found == pytest.approx(true, abs=1e-5)
 
 
+def test_of_two_fires_the_one_seen_at_the_same_time_is_crossed() -> None:
+    """The second camera sees only the second fire, and crosses both bearings of the first."""
+    found = judged(
+        *burst(0),
+        *burst(10, "C-1", bearing("C-1", THERE)),
+        *burst(10.5, "C-2", bearing("C-2", THERE)),
+        until=60,
+    )
+    fix = found[-1].evidence.fix
+    assert fix is not None
+    assert (fix.latitude, fix.longitude) == pytest.approx(THERE, abs=1e-5)
+
+
+def test_three_courses_that_turn_out_to_be_one_all_name_the_oldest() -> None:
+    """F-2's is found to be one with F-1's, and that one with F-3's, by the same sighting."""
+    found = judged(*burst(0, "C-5"), *burst(40), seen(71, "C-5"), *burst(71.1, "C-3"), seen(72))
+    assert brief(found)[-3:] == [("F-1", 72.0, None), ("F-2", 72.0, None), ("F-3", 72.0, "orange")]
+    assert ["F-3" in finding.evidence.sentence.zh for finding in found[-3:-1]] == [True, True]
+
+
+def test_what_a_camera_sees_beside_is_one_fire_with_it_by_its_position_only() -> None:
+    """A wide fire: C-1 sees its other end 6 degrees beside, which is a fire of its own until C-3 gives it a position."""
+    judge, state = FireJudge(RULE, COUNTY), FireState()
+    end = (28.190, 120.290)
+    found = [
+        finding
+        for signal in (*burst(0), *burst(1, "C-2"), *burst(2, "C-1", bearing("C-1", end)))
+        for finding in judge.judge(state, signal)
+    ]
+    assert [(fire.fix is not None, len(fire.members)) for fire in state.fires] == [(True, 2), (False, 1)]
+    # Towards the end only: C-3's bearing passes the position of the first fire at 2.2 km.
+    low = msgspec.structs.replace(RULE, merge_km=0.5)
+    found += [
+        f
+        for signal in burst(3, "C-3", bearing("C-3", end))
+        for f in FireJudge(low, COUNTY).judge(state, signal)
+    ]
+    assert [(fire.fix is not None, len(fire.members)) for fire in state.fires] == [(True, 2), (True, 2)]
+    found += judge.judge(state, seen(4, "C-3", bearing("C-3", end)))
+    assert [len(fire.members) for fire in state.fires] == [4]
+    assert brief(found) == [("F-1", 0.2, "yellow"), ("F-1", 1.2, "orange")]
+
+
 def test_the_site_has_the_level_of_its_worst_fire_and_names_all() -> None:
     away = burst(0, "C-1", 200.0)
     found = judged(*away, *burst(1), *burst(2, "C-2"), until=60)
@@ -186,6 +229,10 @@ def test_the_nearest_weather_counts() -> None:
     assert brief(judged(noon(**DAMP), noon(station="C-4", **HOT), *fire)) == [("F-2", 10.2, "orange")]
 
 
+def test_the_nearest_weather_is_not_the_first_one() -> None:
+    assert brief(judged(noon(**HOT), noon(station="C-4", **DAMP), *burst(10))) == [("F-1", 10.2, "orange")]
+
+
 def test_what_is_not_of_the_county_is_ignored() -> None:
     """Unknown cameras, one that was never surveyed, weather from nowhere, signals of others."""
     strange = [*burst(0, "C-0", 45.0), noon(station="W-9", **HOT), Tick(START)]
@@ -203,6 +250,8 @@ def test_what_is_not_of_the_county_is_ignored() -> None:
 def test_a_masked_bearing_is_no_fire() -> None:
     masked = msgspec.structs.replace(RULE, masks={"C-1": ((40.0, 50.0),)})
     assert judged(*burst(0), rule=masked) == []
+    # Nor does it move the camera's clock.
+    assert brief(judged(*burst(0, "C-1", 60.0), seen(180), rule=masked)) == [("F-1", 0.2, "yellow")]
 
 
 def test_its_own_clock_ends_a_camera_s_fire_before_the_next() -> None:
@@ -225,6 +274,21 @@ def test_due_says_when_something_will_happen() -> None:
     assert judge.pass_time(state, due - timedelta(microseconds=1)) == []
     [found] = judge.pass_time(state, due)
     assert (found.time, found.level) == (due, None)
+    assert judge.due(state) is None
+
+
+def test_a_fire_is_due_when_the_last_that_see_it_have_been_quiet() -> None:
+    judge, state = FireJudge(RULE, COUNTY), FireState()
+    for signal in (*burst(0), *burst(5, "C-2")):
+        judge.judge(state, signal)
+    assert judge.due(state) == START + timedelta(minutes=125.2)
+
+
+def test_what_comes_when_it_would_be_over_is_no_fire() -> None:
+    """A camera that was cut off for three hours tells what it saw before."""
+    judge, state = FireJudge(RULE, COUNTY), FireState()
+    assert judge.pass_time(state, START + timedelta(hours=3)) == []
+    assert [found for signal in burst(0) for found in judge.judge(state, signal)] == []
     assert judge.due(state) is None
 
 
