@@ -17,6 +17,7 @@ from services.rules.past.replay import LevelChange, Replay
 from services.rules.past.silences import silences
 from services.rules.past.study import Asked, Study, asked_of, compared, course
 from services.rules.past.truth import read_truth
+from services.rules.stations.weather import NEEDED
 from services.rules_command.charts import charts
 from services.rules_command.history import Columns, History, HistoryError, readings
 from services.rules_command.quality import Control
@@ -131,7 +132,7 @@ def _judged(
 ) -> list[list[LevelChange]]:
     """What each catalogue finds, over one pass through the history."""
     replays = [Replay(catalogue, told.county) for catalogue in catalogues]
-    wanted = {item.metric for one in catalogues for rule in one.station_rules for item in rule.items}
+    wanted = _metrics(catalogues)
     numbers = [
         nth for nth, one in enumerate(history.series) if one.metric in wanted and one.station in told.ids
     ]
@@ -152,6 +153,12 @@ def _judged(
                 replay.feed(entry)
         progress(done / history.readings)
     return [replay.finish(signals, end) for replay in replays]
+
+
+def _metrics(catalogues: Sequence[Catalogue]) -> set[str]:
+    """What is judged, and what fire weather is reckoned by."""
+    found = {item.metric for one in catalogues for rule in one.station_rules for item in rule.items}
+    return found | {*NEEDED, "rain"} if any(one.fire is not None for one in catalogues) else found
 
 
 def _series(told: Told, station: str, metric: str) -> Series:
@@ -192,5 +199,5 @@ def _notes(
         yield notes.FLAGGED
     if any(one.silence is not None for one in catalogues) and wish.silences is None:
         yield notes.NO_SILENCES if len(told.strangers) == len(told.ids) else notes.SILENCES
-    if any(one.fire is not None for one in catalogues):
-        yield notes.FIRE_WEATHER if seen else notes.NO_DETECTIONS
+    if any(one.fire is not None for one in catalogues) and not seen:
+        yield notes.NO_DETECTIONS

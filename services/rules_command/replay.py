@@ -232,7 +232,7 @@ async def _copied(
     earliest = max(begin - back, known[0]) - timedelta(microseconds=1)
     file = history.folder / "store.csv"
     await stored.copy_out(engine, file, earliest, end, shown("copying"))
-    await asyncio.to_thread(stored.take, history, file)
+    await asyncio.to_thread(history.take, file)
     await asyncio.to_thread(_arrange, history, end)
     silences = await stored.silences(engine, earliest, end)
     wish = msgspec.structs.replace(wish, begin=begin, end=end, silences=silences)

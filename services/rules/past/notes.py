@@ -60,7 +60,3 @@ NO_DETECTIONS: Final = Words(
     "没有给出摄像机识别结果，未判断森林火灾。",
     "No detections were given: forest fires were not judged.",
 )
-FIRE_WEATHER: Final = Words(
-    "森林火灾未计入火险天气。",
-    "Forest fires were judged without fire weather.",
-)
