@@ -27,7 +27,7 @@ from tongluo.hazards import Words
 from tongluo.liveness import StationEvent
 from tongluo.reading import METRICS
 from tongluo.readings import Series, moment
-from tongluo.region import County
+from tongluo.region import County, SiteKind
 from tongluo.signal import Sighting, Signal, Spoke
 
 Files = Mapping[str, str]
@@ -40,7 +40,7 @@ class Wish(msgspec.Struct, frozen=True):
     """What is to be judged by what. `against`: the rules to compare with. `begin` and `end` None: as far as the history goes.
 
     `truth` is the text of the table of events, `truth_name` what it is called. `silences` None: they are derived from
-    when stations were heard, `silent_after` of their intervals.
+    when stations were heard, `silent_after` of their intervals. `kind`: what sites that are not registered are taken for.
     """
 
     files: Files
@@ -54,14 +54,15 @@ class Wish(msgspec.Struct, frozen=True):
     truth_name: str = "events"
     silences: tuple[StationEvent, ...] | None = None
     silent_after: int = 3
+    kind: SiteKind | None = None
     zone: ZoneInfo = ZONE
 
 
 Sightings = Callable[[County], Sequence[Detection]]
 
 
-def told_by(history: History, base: County | None) -> Told:
-    """The county of a history: what is registered, and a place for every other station of it."""
+def told_by(history: History, base: County | None, kind: SiteKind | None) -> Told:
+    """The county of a history: what is registered, and a place (of a kind of site) for every other station of it."""
     known, unknown = known_metrics(one.metric for one in history.series)
     if not known:
         raise HistoryError(
@@ -73,7 +74,7 @@ def told_by(history: History, base: County | None) -> Told:
         if mine:
             usual = max(mine, key=lambda one: one.readings).interval_us
             interval = timedelta(microseconds=usual) if usual else None
-            places.append(Place(name, tuple(one.metric for one in mine), interval))
+            places.append(Place(name, tuple(one.metric for one in mine), interval, kind))
     return placed(base, places)
 
 
@@ -81,7 +82,7 @@ def study(
     history: History, base: County | None, wish: Wish, sightings: Sightings, progress: Progress
 ) -> Study:
     """Judge and compare. Raises TongluoError: HistoryError, RuleError, TruthError, TooMuch."""
-    told = told_by(history, base)
+    told = told_by(history, base, wish.kind)
     catalogue = read_catalogue(wish.files, told.county)
     against = read_catalogue(wish.against, told.county) if wish.against is not None else None
     events = (
