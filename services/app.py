@@ -62,11 +62,11 @@ from services.rules.catalogue import Catalogue, load, read_catalogue
 from services.rules.county_service import CountyRules, CountyWork
 from services.rules.service import TOLD, TOLD_WITH_TIME, Rules, ShadowRules
 from services.rules.summary import summary
+from services.rules_command.skill import skill_reports
 from services.rules_watch import open_rules
 from services.settings import ClockKind, Role, Settings
 from services.silence import Silence, standing
 from tongluo.clock import wall_now
-from tongluo.errors import TongluoError
 from tongluo.log.port import Log
 from tongluo.postgres import Listener
 from tongluo.region import County
@@ -276,13 +276,10 @@ def _add_console(
     return server.url
 
 
-async def _not_yet(wish: object) -> object:
-    raise TongluoError("soon")
-
-
 def _rulebook(supervisor: Supervisor, parts: Parts) -> Rulebook[Catalogue]:
     """What the duty room reads and tries rules with."""
-    replays = Replays(_not_yet, noting(parts.engine))
+    replay = skill_reports(parts.engine, parts.described, parts.settings.timezone)
+    replays = Replays(replay, noting(parts.engine))
     supervisor.add("rules replay", replays.run)
     return Rulebook(
         parts.rules,
