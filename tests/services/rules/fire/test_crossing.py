@@ -223,8 +223,8 @@ def test_the_order_of_cameras_is_all_one(order: list[tuple[str, float, float, fl
 
 def test_a_camera_gives_one_bearing_the_nearest() -> None:
     pair = [Bearing("A", *A, 45), Bearing("B", *B, 315)]
-    straight, beside = Bearing("C", 28.25, 120.30, 180), Bearing("C", 28.25, 120.30, 172)
-    assert fix([*pair, beside, straight], RULE) == fix([*pair, straight], RULE)
+    left, straight, right = (Bearing("C", 28.25, 120.30, azimuth) for azimuth in (172, 180, 187))
+    assert fix([*pair, left, straight, right], RULE) == fix([*pair, straight], RULE)
     found = fix([*pair, Bearing("A", *A, 60)], RULE)
     assert found is not None
     places = [crossed(Bearing("A", *A, azimuth), pair[1], RULE) for azimuth in (45, 60)]
