@@ -5,8 +5,7 @@ the longest tail a snapshot may have. What is timed, in the successor: until Kaf
 log has fenced the predecessor and told the committed position; until the state is read and decoded; until the tail is
 judged again.
 
-State follows from readings alone, and the benchmark's rain has three patterns: each is judged, by the rule of the
-catalogue, and written under the name of every station that has it.
+State follows from readings alone: they are judged by the shipped catalogue.
 
     python -m benchmarks.handover [--stations 1000 10000 100000] [--runs 3]
 """
@@ -23,23 +22,25 @@ from datetime import UTC, datetime
 from time import monotonic
 
 import msgspec
-from services.rules.rainstorm import RainstormJudge, SiteRain, StationRain
 
 from benchmarks.backlog import batched, reading
-from benchmarks.county import site_of, station_of
+from benchmarks.county import gateway_of, site_of, station_of
+from benchmarks.load import EVERY, rain
 from benchmarks.machine import closing_line, spread
 from benchmarks.stack import Place, fresh_place, real_servers
 from benchmarks.successor import TakenOver
-from services.rules.catalogue import load
-from services.rules.service import GROUP, SNAPSHOT_EVERY, PartitionState
+from services.rules.catalogue import load, read_catalogue
+from services.rules.runner import SNAPSHOT_EVERY
+from services.rules.service import GROUP
+from services.rules.stations.judge import StationJudge
 from tongluo.log.kafka import open_kafka
 from tongluo.log.port import Assigned, Entry, Log, Snapshot
 from tongluo.reading import Reading
+from tongluo.readings import Readings, Series, microseconds
 from tongluo.topics import READINGS
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
 STEPS = 288
-PATTERNS = 3
 _WITHIN_S = 120.0
 
 
@@ -58,22 +59,14 @@ class Times(msgspec.Struct, frozen=True):
 
 def state(stations: list[int]) -> bytes:
     """A partition's state after a day of readings of these stations, as the rules role writes it."""
-    [judge] = (RainstormJudge(rule) for rule in load())
-    patterns = [_judged(judge, number) for number in range(PATTERNS)]
-    sites = {}
-    for number in stations:
-        memory = patterns[number % PATTERNS]
-        sites[site_of(number)] = SiteRain({station_of(number): memory}, rule_version=judge.rule.version)
-    return msgspec.msgpack.encode(PartitionState({judge.rule.id: sites}))
-
-
-def _judged(judge: RainstormJudge, number: int) -> StationRain:
-    site = judge.new_site()
+    judge = StationJudge(read_catalogue(load()), None)
+    series = tuple(Series(station_of(n), "rain", site_of(n), gateway_of(n)) for n in stations)
     for step in range(STEPS):
-        if judge.judge(site, reading(number, START, step)):
+        now = microseconds(START + step * EVERY)
+        values = [rain(number, step) for number in stations]
+        if judge.judge(Readings(series, list(range(len(series))), [now] * len(series), values)).findings:
             raise AssertionError("a drizzle raises nothing")
-    [memory] = site.stations.values()
-    return memory
+    return judge.pack()
 
 
 async def commit_states(log: Log, stations: int) -> None:

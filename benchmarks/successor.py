@@ -17,13 +17,16 @@ import psutil
 import uvloop
 from aiokafka import TopicPartition
 
-from services.rules.catalogue import load
-from services.rules.service import Rules
+from services.rules.catalogue import Catalogue, load, read_catalogue
+from services.rules.runner import Place, Runner
+from services.rules.service import GROUP, Held, StationWork
+from services.rules.stations.warm import warm
 from tongluo.log import kafka_address
 from tongluo.log.kafka import open_kafka
 from tongluo.log.kafka_consumer import KafkaConsumer, _Listener
-from tongluo.log.port import Assigned, Consumer, Event, Snapshot
+from tongluo.log.port import Assigned, Consumer, Event, Log, Snapshot
 from tongluo.supervise import Pulse
+from tongluo.topics import READINGS
 
 
 class TakenOver(msgspec.Struct):
@@ -43,11 +46,12 @@ class TakenOver(msgspec.Struct):
     memory_mib: int = 0
 
 
-class Watched(Rules):
-    """Rules that notes when it has taken up what it was given."""
+class Watched(Runner[Held]):
+    """The rules' runner, noting when it has taken up what it was given."""
 
-    def __init__(self, *arguments: object, noted: TakenOver) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    def __init__(self, log: Log, catalogue: Catalogue, noted: TakenOver) -> None:
+        work = StationWork(lambda: catalogue, lambda: None)
+        super().__init__(log, Place(GROUP, READINGS, "readings"), work)
         self._noted = noted
 
     async def _meet(self, consumer: Consumer, event: Event | None) -> None:
@@ -88,11 +92,12 @@ def watch(noted: TakenOver) -> None:
 async def main(address: str) -> None:
     noted = TakenOver()
     watch(noted)
+    warm()
     loop = asyncio.get_running_loop()
     async with open_kafka(kafka_address.parse(address)) as log:
         print("waiting", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
-        rules = asyncio.ensure_future(Watched(log, load(), noted=noted).run(Pulse("rules")))
+        rules = asyncio.ensure_future(Watched(log, read_catalogue(load()), noted).run(Pulse("rules")))
         loop.add_signal_handler(signal.SIGTERM, rules.cancel)
         await asyncio.wait([rules])
         if not rules.cancelled():

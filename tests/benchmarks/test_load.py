@@ -3,24 +3,23 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
-from services.rules.rainstorm import RainstormJudge
 
 from benchmarks import handover
 from benchmarks.backlog import entries, reading, readings_between
-from benchmarks.county import site_of, station_of, write_county
+from benchmarks.county import write_county
 from benchmarks.load import EVERY, Plan, messages
 from services.ingest import pipeline
 from services.ingest.intake import Intake
 from services.ingest.mqtt import Message
-from services.rules.catalogue import load
-from services.rules.service import PartitionState
+from services.rules.catalogue import load, read_catalogue
+from services.rules.stations.judge import StationJudge
 from tests.backends import Backend
 from tongluo import wire
 from tongluo.clock import EventClock
 from tongluo.county_folder import read_folder
 from tongluo.reading import Reading
+from tongluo.readings import gathered
 from tongluo.topics import READINGS
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
@@ -62,14 +61,13 @@ def test_no_gauge_speaks_twice_for_one_moment_and_plans_follow_each_other(tmp_pa
 
 
 def test_the_state_handed_over_is_what_judging_makes() -> None:
-    [judge] = (RainstormJudge(rule) for rule in load())
-    written = msgspec.msgpack.decode(handover.state([4, 5, 6]), type=PartitionState)
-    for number in (4, 5, 6):
-        site = judge.new_site()
-        for step in range(handover.STEPS):
-            judge.judge(site, reading(number, START, step))
-        assert len(site.stations[station_of(number)].sums.times) == handover.STEPS
-        assert written.sites[judge.rule.id][site_of(number)] == site
+    catalogue = read_catalogue(load())
+    written = StationJudge.unpack(handover.state([4, 5, 6]), catalogue, None)
+    judge = StationJudge(catalogue, None)
+    for step in range(handover.STEPS):
+        for number in (4, 5, 6):
+            judge.judge(gathered([reading(number, START, step)]))
+    assert written.pack() == judge.pack()
 
 
 @pytest.mark.parametrize("stations", [45, 200])

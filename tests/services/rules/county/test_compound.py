@@ -166,6 +166,12 @@ class TestTime:
             (120, "held", "S-1", None),
         ]
 
+    def test_what_comes_late_takes_nothing_away_from_what_is_known_since(self) -> None:
+        either_site = Condition("rain", BLUE, Where.NAMED, sites=("S-2", "S-3"))
+        rules = catalogue(rule("any", (RED, every(either_site))))
+        signals = [level(100, "rain", 2, RED), level(50, "rain", 3, BLUE), level(60, "rain", 3, None)]
+        assert told(judged(rules, signals)) == [(100, "any", "S-1", RED)]
+
 
 class TestOnOthers:
     FIRST = rule("first", (YELLOW, every(RAIN)))

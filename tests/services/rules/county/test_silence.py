@@ -82,6 +82,11 @@ def test_a_long_silence_is_one_level_more_at_its_very_moment() -> None:
     ]
 
 
+def test_what_comes_late_does_not_shorten_a_silence() -> None:
+    found = judged(RULES, [silent(0, 1), tick(DAY + 10), level(DAY - 20, "rain", 5, RED)])
+    assert [one[-1] for one in told(found)] == [BLUE, YELLOW]
+
+
 def test_a_long_silence_and_a_storm_add_up() -> None:
     found = judged(RULES, [silent(0, 1), level(DAY + 1, "rain", 1, RED)])
     assert [one[-1] for one in told(found)] == [BLUE, YELLOW, RED]
@@ -145,11 +150,11 @@ class TestTheWholeCounty:
 
     def test_who_does_not_follow_is_silent_by_itself(self) -> None:
         """Two of its intervals of five minutes after the first spoke again."""
-        found = judged(RULES, [*self.NIGHT, *(speaks(20, n) for n in (1, 2, 3, 4)), tick(60)])
+        found = judged(RULES, [*self.NIGHT, *(speaks(20 + n, n) for n in (1, 2, 3, 4)), tick(60)])
         assert told(found) == [
             (1, "silence", "S-1", BLUE),
-            (30, "silence", "S-1", None),
-            (30, "silence", "S-5", BLUE),
+            (31, "silence", "S-1", None),
+            (31, "silence", "S-5", BLUE),
         ]
         assert "全县恢复后仍无数据" in found[-1].evidence.sentence.zh
 

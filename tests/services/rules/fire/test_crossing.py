@@ -219,3 +219,13 @@ def test_a_bearing_to_something_else_is_left_out() -> None:
 def test_the_order_of_cameras_is_all_one(order: list[tuple[str, float, float, float]]) -> None:
     bearings = [Bearing(*one) for one in order]
     assert fix(bearings, RULE) == fix(sorted(bearings, key=lambda b: b.camera), RULE)
+
+
+def test_a_camera_gives_one_bearing_the_nearest() -> None:
+    pair = [Bearing("A", *A, 45), Bearing("B", *B, 315)]
+    left, straight, right = (Bearing("C", 28.25, 120.30, azimuth) for azimuth in (172, 180, 187))
+    assert fix([*pair, left, straight, right], RULE) == fix([*pair, straight], RULE)
+    found = fix([*pair, Bearing("A", *A, 60)], RULE)
+    assert found is not None
+    places = [crossed(Bearing("A", *A, azimuth), pair[1], RULE) for azimuth in (45, 60)]
+    assert min(distance_m(found, place) for place in places if isinstance(place, Point)) < 0.2

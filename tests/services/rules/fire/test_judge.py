@@ -82,6 +82,12 @@ def test_two_sites_whose_bearings_part_tell_two_fires() -> None:
     assert brief(found) == [("F-1", 0.2, "yellow"), ("F-2", 5.2, "yellow")]
 
 
+def test_a_third_camera_that_crosses_elsewhere_sees_another_fire() -> None:
+    """C-3 looks east; it crosses C-1's bearing too, twelve kilometres behind the fire."""
+    found = judged(*burst(0), *burst(1, "C-2"), *burst(5, "C-3", 100.0), until=60)
+    assert brief(found) == [("F-1", 0.2, "yellow"), ("F-1", 1.2, "orange"), ("F-2", 5.2, "yellow")]
+
+
 def test_two_courses_that_turn_out_to_be_one_become_the_older() -> None:
     """The second was told half an hour too late to be paired; then the first camera sees it again."""
     found = judged(*burst(0), *burst(40, "C-3"), seen(45), until=60)
