@@ -155,6 +155,12 @@ def test_every_bad_row_is_named_by_its_line(tmp_path: Path) -> None:
     assert "--zone +08:00" in told[1]
 
 
+@pytest.mark.parametrize("bad", BAD)
+def test_no_bad_row_is_passed_over_in_silence(tmp_path: Path, bad: str) -> None:
+    told = faults(written(tmp_path, HEADER + lines(1)[0] + f"{bad}\n"))
+    assert told[1].split(":")[1] == "3"
+
+
 def test_the_first_twenty_bad_rows_are_told_and_how_many_there_are(tmp_path: Path) -> None:
     told = faults(written(tmp_path, HEADER + "soon,a,rain,1\n" * 300))
     assert len(told) == 22

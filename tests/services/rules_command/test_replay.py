@@ -131,6 +131,17 @@ async def test_what_lies_before_the_period_is_judged_and_not_told(
     assert later[0]["before"] is not None
 
 
+async def test_a_day_is_the_countys_and_counts_whole(
+    capsys: pytest.CaptureFixture[str], settings: Settings, history: Path
+) -> None:
+    every = await changes(capsys, settings, history)
+    day = [one for one in every if one["time"] <= "2026-07-01T16:00:00"]
+    assert day
+    assert len(day) < len(every)
+    assert await changes(capsys, settings, history, "--from", "2026-07-01", "--to", "2026-07-01") == day
+    assert await changes(capsys, settings, history, "--from", "2026-07-02") == every[len(day) :]
+
+
 async def test_old_rules_against_new_with_skill_and_a_page(
     capsys: pytest.CaptureFixture[str], settings: Settings, history: Path, tmp_path: Path
 ) -> None:
