@@ -80,6 +80,11 @@ def _add_replay(replay: argparse.ArgumentParser) -> None:
     )
     replay.add_argument("--station", help="the station of a CSV without a station column")
     replay.add_argument("--metric", help="the metric of a CSV without a metric column")
+    replay.add_argument(
+        "--site-kind",
+        metavar="KIND",
+        help="what stations that are not registered watch: catchment, slope, tailings_pond",
+    )
     replay.add_argument("--zone", metavar="+08:00", help="the offset of times that have none")
     replay.add_argument(
         "--json", action="store_true", help="print one JSON object per level change, and nothing else"

@@ -88,6 +88,17 @@ class History:
         self.twice = 0
         self.contradicting = 0
 
+    def take(self, file: Path) -> None:
+        """Load what stored.copy_out wrote. Raises HistoryError when that was nothing."""
+        if file.stat().st_size == 0:
+            raise HistoryError("the store holds no reading of that time")
+        self.db.execute(
+            f"INSERT INTO loaded SELECT * FROM read_csv('{file}', auto_detect=false, header=false, delim=',', "
+            "quote='\"', escape='\"', "
+            "columns={'station': 'VARCHAR', 'metric': 'VARCHAR', 't': 'BIGINT', 'v': 'DOUBLE', 'f': 'INTEGER'})"
+        )
+        self.flagged = True
+
     def arrange(self, until_us: int | None) -> None:
         """Put what was loaded in order; later than `until_us` is left out. Raises HistoryError when nothing is left."""
         given = {"until": until_us if until_us is not None else 2**62}

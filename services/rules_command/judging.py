@@ -17,6 +17,7 @@ from services.rules.past.replay import LevelChange, Replay
 from services.rules.past.silences import silences
 from services.rules.past.study import Asked, Study, asked_of, compared, course
 from services.rules.past.truth import read_truth
+from services.rules.stations.weather import NEEDED
 from services.rules_command.charts import charts
 from services.rules_command.history import Columns, History, HistoryError, readings
 from services.rules_command.quality import Control
@@ -26,7 +27,7 @@ from tongluo.hazards import Words
 from tongluo.liveness import StationEvent
 from tongluo.reading import METRICS
 from tongluo.readings import Series, moment
-from tongluo.region import County
+from tongluo.region import County, SiteKind
 from tongluo.signal import Sighting, Signal, Spoke
 
 Files = Mapping[str, str]
@@ -39,7 +40,7 @@ class Wish(msgspec.Struct, frozen=True):
     """What is to be judged by what. `against`: the rules to compare with. `begin` and `end` None: as far as the history goes.
 
     `truth` is the text of the table of events, `truth_name` what it is called. `silences` None: they are derived from
-    when stations were heard, `silent_after` of their intervals.
+    when stations were heard, `silent_after` of their intervals. `kind`: what sites that are not registered are taken for.
     """
 
     files: Files
@@ -53,14 +54,15 @@ class Wish(msgspec.Struct, frozen=True):
     truth_name: str = "events"
     silences: tuple[StationEvent, ...] | None = None
     silent_after: int = 3
+    kind: SiteKind | None = None
     zone: ZoneInfo = ZONE
 
 
 Sightings = Callable[[County], Sequence[Detection]]
 
 
-def told_by(history: History, base: County | None) -> Told:
-    """The county of a history: what is registered, and a place for every other station of it."""
+def told_by(history: History, base: County | None, kind: SiteKind | None) -> Told:
+    """The county of a history: what is registered, and a place (of a kind of site) for every other station of it."""
     known, unknown = known_metrics(one.metric for one in history.series)
     if not known:
         raise HistoryError(
@@ -72,7 +74,7 @@ def told_by(history: History, base: County | None) -> Told:
         if mine:
             usual = max(mine, key=lambda one: one.readings).interval_us
             interval = timedelta(microseconds=usual) if usual else None
-            places.append(Place(name, tuple(one.metric for one in mine), interval))
+            places.append(Place(name, tuple(one.metric for one in mine), interval, kind))
     return placed(base, places)
 
 
@@ -80,7 +82,7 @@ def study(
     history: History, base: County | None, wish: Wish, sightings: Sightings, progress: Progress
 ) -> Study:
     """Judge and compare. Raises TongluoError: HistoryError, RuleError, TruthError, TooMuch."""
-    told = told_by(history, base)
+    told = told_by(history, base, wish.kind)
     catalogue = read_catalogue(wish.files, told.county)
     against = read_catalogue(wish.against, told.county) if wish.against is not None else None
     events = (
@@ -131,7 +133,7 @@ def _judged(
 ) -> list[list[LevelChange]]:
     """What each catalogue finds, over one pass through the history."""
     replays = [Replay(catalogue, told.county) for catalogue in catalogues]
-    wanted = {item.metric for one in catalogues for rule in one.station_rules for item in rule.items}
+    wanted = _metrics(catalogues)
     numbers = [
         nth for nth, one in enumerate(history.series) if one.metric in wanted and one.station in told.ids
     ]
@@ -152,6 +154,12 @@ def _judged(
                 replay.feed(entry)
         progress(done / history.readings)
     return [replay.finish(signals, end) for replay in replays]
+
+
+def _metrics(catalogues: Sequence[Catalogue]) -> set[str]:
+    """What is judged, and what fire weather is reckoned by."""
+    found = {item.metric for one in catalogues for rule in one.station_rules for item in rule.items}
+    return found | {*NEEDED, "rain"} if any(one.fire is not None for one in catalogues) else found
 
 
 def _series(told: Told, station: str, metric: str) -> Series:
@@ -192,5 +200,5 @@ def _notes(
         yield notes.FLAGGED
     if any(one.silence is not None for one in catalogues) and wish.silences is None:
         yield notes.NO_SILENCES if len(told.strangers) == len(told.ids) else notes.SILENCES
-    if any(one.fire is not None for one in catalogues):
-        yield notes.FIRE_WEATHER if seen else notes.NO_DETECTIONS
+    if any(one.fire is not None for one in catalogues) and not seen:
+        yield notes.NO_DETECTIONS

@@ -32,7 +32,7 @@ from tongluo.detection import Detection
 from tongluo.errors import CountyError, MissingPartError, RuleError, SettingsError
 from tongluo.finding import Level
 from tongluo.readings import microseconds
-from tongluo.region import County
+from tongluo.region import County, SiteKind
 from tongluo.registry import propose
 from tongluo.store import registry, rules
 from tongluo.store.engine import open_store
@@ -76,6 +76,7 @@ class Asked(msgspec.Struct, frozen=True):
     truth_name: str
     silent_after: int
     zone: ZoneInfo
+    kind: SiteKind | None
 
     def wish(self, new: Files, old: Files | None, source: str) -> Wish:
         return Wish(
@@ -90,6 +91,7 @@ class Asked(msgspec.Struct, frozen=True):
             truth_name=self.truth_name,
             silent_after=self.silent_after,
             zone=self.zone,
+            kind=self.kind,
         )
 
 
@@ -107,12 +109,13 @@ def _asked(arguments: argparse.Namespace, zone: ZoneInfo, silent_after: int) -> 
     end = said("to", lambda: _moment(arguments.end, zone, end=True))
     level = said("level", lambda: Level(arguments.level))
     lead_max = said("lead-max", lambda: duration.parse(arguments.lead_max))
+    kind = said("site-kind", lambda: _kind(arguments.site_kind))
     truth = said("events", lambda: _text(arguments.events))
     if begin is not None and end is not None and begin >= end:
         faults.append("--from must be before --to")
     if faults:
         raise SettingsError("\n".join(faults))
-    return Asked(begin, end, level, lead_max, truth, str(arguments.events), silent_after, zone)
+    return Asked(begin, end, level, lead_max, truth, str(arguments.events), silent_after, zone, kind)
 
 
 def _moment(words: str | None, zone: ZoneInfo, *, end: bool) -> datetime | None:
@@ -128,6 +131,13 @@ def _moment(words: str | None, zone: ZoneInfo, *, end: bool) -> datetime | None:
         raise ValueError(
             f"{words[:60]!r} is neither a time with its zone nor a day such as 2006-09-17"
         ) from None
+
+
+def _kind(words: str | None) -> SiteKind | None:
+    known = [kind.value for kind in SiteKind]
+    if words is not None and words not in known:
+        raise ValueError(f"{words[:60]!r} is none of {', '.join(known)}")
+    return SiteKind(words) if words is not None else None
 
 
 def _text(path: Path | None) -> str | None:
@@ -232,7 +242,7 @@ async def _copied(
     earliest = max(begin - back, known[0]) - timedelta(microseconds=1)
     file = history.folder / "store.csv"
     await stored.copy_out(engine, file, earliest, end, shown("copying"))
-    await asyncio.to_thread(stored.take, history, file)
+    await asyncio.to_thread(history.take, file)
     await asyncio.to_thread(_arrange, history, end)
     silences = await stored.silences(engine, earliest, end)
     wish = msgspec.structs.replace(wish, begin=begin, end=end, silences=silences)

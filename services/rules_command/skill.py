@@ -1,6 +1,7 @@
 """What the duty room asks before rules are put in force: the stored past judged by them, in a process of its own."""
 
 import asyncio
+import logging
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,13 +16,15 @@ from services.console.replays import Replay, ReplayWish, Report
 from services.rules.catalogue import read_catalogue
 from services.rules.past.study import looks_back
 from services.rules_command import stored
-from services.rules_command.worker import ERROR, PAGE, READINGS, REPORT, TASK, Task
+from services.rules_command.task import ERROR, PAGE, READINGS, REPORT, TASK, Task
 from tongluo.errors import TongluoError
 from tongluo.region import County
 
+logger = logging.getLogger(__name__)
+
 #: How much of the way copying the readings is.
 _COPYING: Final = 0.2
-_WORDS_OF_A_CRASH: Final = 2000
+LOG: Final = "errors.log"
 
 
 class ReplayFailed(TongluoError):
@@ -69,7 +72,7 @@ async def skill_report(wish: ReplayWish, engine: AsyncEngine, county: County, ti
 
 async def _worked(folder: Path, progress: Callable[[float], None]) -> None:
     """Run the worker to its end. Raises ReplayFailed."""
-    with (folder / "errors.log").open("wb") as errors:
+    with (folder / LOG).open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.rules_command.worker", str(folder),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=errors,
@@ -84,8 +87,15 @@ async def _worked(folder: Path, progress: Callable[[float], None]) -> None:
             process.kill()
             await process.wait()
     if code:
-        told = folder / ERROR
-        crash = (folder / "errors.log").read_text("utf-8", "replace")[-_WORDS_OF_A_CRASH:]
-        raise ReplayFailed(
-            told.read_text("utf-8") if told.exists() else f"the replay's process ended with {code}: {crash}"
-        )
+        raise ReplayFailed(_why(folder, code))
+
+
+def _why(folder: Path, code: int) -> str:
+    """What the worker said of its end; else what ended it."""
+    told = folder / ERROR
+    if told.exists():
+        return told.read_text("utf-8")
+    said = (folder / LOG).read_text("utf-8", "replace")
+    logger.error("the process of a replay ended with %d: %s", code, said)
+    last = said.strip().rpartition("\n")[2][-300:]
+    return f"the process of the replay ended with {code}: {last or 'it was killed'}"

@@ -10,7 +10,6 @@ import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.rules_command.history import History, HistoryError
 from tongluo.detection import Detection
 from tongluo.liveness import StationEvent
 from tongluo.store.silences import event_of
@@ -36,7 +35,7 @@ async def span(engine: AsyncEngine) -> tuple[datetime, datetime] | None:
 async def copy_out(
     engine: AsyncEngine, file: Path, begin: datetime, end: datetime, progress: Callable[[float], None]
 ) -> None:
-    """Write the readings with begin < time <= end to a file that `take` understands."""
+    """Write the readings with begin < time <= end to a file that History.take understands."""
     async with engine.connect() as connection:
         with file.open("wb") as out:
             async for piece in _pieces(connection, begin, end, progress):
@@ -55,17 +54,6 @@ async def _pieces(
                 yield bytes(piece)
         after = until
         progress((after - begin) / (end - begin))
-
-
-def take(history: History, file: Path) -> None:
-    """Load what `copy_out` wrote. Raises HistoryError when that was nothing."""
-    if file.stat().st_size == 0:
-        raise HistoryError("the store holds no reading of that time")
-    history.db.execute(
-        f"INSERT INTO loaded SELECT * FROM read_csv('{file}', auto_detect=false, header=false, delim=',', quote='\"', "
-        "escape='\"', columns={'station': 'VARCHAR', 'metric': 'VARCHAR', 't': 'BIGINT', 'v': 'DOUBLE', 'f': 'INTEGER'})"
-    )
-    history.flagged = True
 
 
 async def silences(engine: AsyncEngine, begin: datetime, end: datetime) -> tuple[StationEvent, ...]:

@@ -6,8 +6,6 @@ output, one share a line, and writes `report.json` and `report.html`; or `error.
 
 import os
 import sys
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -16,31 +14,13 @@ import msgspec
 
 from services.rules.past.html import html
 from services.rules.past.report import report_json
-from services.rules_command import stored
 from services.rules_command.history import opened
 from services.rules_command.judging import Wish, study
-from tongluo.detection import Detection
+from services.rules_command.task import ERROR, PAGE, READINGS, REPORT, TASK, Task
 from tongluo.errors import TongluoError
-from tongluo.liveness import StationEvent
 from tongluo.readings import microseconds
-from tongluo.region import County
 
-TASK, READINGS, REPORT, PAGE, ERROR = "task.json", "store.csv", "report.json", "report.html", "error.txt"
 _COURTEOUS: Final = 10
-
-
-class Task(msgspec.Struct, frozen=True):
-    """Everything a replay of stored readings needs but those."""
-
-    files: Mapping[str, str]
-    against: Mapping[str, str] | None
-    begin: datetime
-    end: datetime
-    truth: str | None
-    silences: tuple[StationEvent, ...]
-    detections: tuple[Detection, ...]
-    county: County | None
-    zone: str
 
 
 def main() -> int:
@@ -69,7 +49,7 @@ def _work(folder: Path, task: Task) -> None:
         zone=ZoneInfo(task.zone),
     )
     with opened() as history:
-        stored.take(history, folder / READINGS)
+        history.take(folder / READINGS)
         history.arrange(microseconds(task.end))
         found = study(history, task.county, wish, lambda county: task.detections, _tell)
     (folder / REPORT).write_bytes(msgspec.json.encode(report_json(found)))

@@ -24,7 +24,7 @@ body{margin:0 auto;max-width:1100px;padding:28px 24px 60px;background:#fff;color
 h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:38px 0 10px;padding-top:14px;border-top:1px solid #d0d5dd}
 h3{font-size:15px;margin:22px 0 4px}p{margin:4px 0 10px}
 .soft{color:#667085}.en{color:#667085;font-weight:400}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(205px,1fr));gap:12px;margin:18px 0}
+.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:12px;margin:18px 0}
 .tile{border:1px solid #d0d5dd;border-radius:8px;padding:10px 14px}
 .tile b{display:block;font-size:25px;line-height:1.25}.tile span{color:#667085;font-size:13px}
 table{border-collapse:collapse;width:100%;font-size:14px}

@@ -12,13 +12,15 @@ def strangers(names: Sequence[str], *, all_of_them: bool) -> Words:
     """Stations that are not registered."""
     if all_of_them:
         return Words(
-            "没有登记信息：每个测站各算一个隐患点，按规则自带的阈值判断。",
-            "No station is registered: each is a site of its own, judged by the rules' own thresholds.",
+            "没有登记信息：每个测站各算一个隐患点，类型按监测量推定（--site-kind 可指定），按规则自带的阈值判断。",
+            "No station is registered: each is a site of its own, of the kind that its metrics "
+            "suggest (or --site-kind), judged by the rules' own thresholds.",
         )
     listed = ", ".join(names[:_NAMED]) + ("…" if len(names) > _NAMED else "")
     return Words(
         f"{len(names)} 个测站没有登记（{listed}）：各算一个隐患点，按规则自带的阈值判断。",
-        f"{len(names)} stations are not registered ({listed}): each is a site of its own, judged by the rules' own thresholds.",
+        f"{len(names)} stations are not registered ({listed}): each is a site of its own, of the kind that its metrics "
+        "suggest (or --site-kind), judged by the rules' own thresholds.",
     )
 
 
@@ -59,8 +61,4 @@ NO_SILENCES: Final = Words(
 NO_DETECTIONS: Final = Words(
     "没有给出摄像机识别结果，未判断森林火灾。",
     "No detections were given: forest fires were not judged.",
-)
-FIRE_WEATHER: Final = Words(
-    "森林火灾未计入火险天气。",
-    "Forest fires were judged without fire weather.",
 )

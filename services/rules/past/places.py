@@ -19,11 +19,15 @@ _NOWHERE: Final = County("000000", "", "", "", {}, {}, {}, {}, {})
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A station of a history: what it calls it, its metrics, and the usual time between its readings (None: not known)."""
+    """A station of a history: what it calls it, its metrics, and the usual time between its readings (None: not known).
+
+    `kind` is of its site, where it is not registered; None: by what is measured.
+    """
 
     name: str
     metrics: tuple[str, ...]
     interval: timedelta | None = None
+    kind: SiteKind | None = None
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -87,7 +91,7 @@ def _id(name: str, stations: Container[str], sites: Container[str]) -> str:
 def _site(name: str, place: Place, nth: int, division: str) -> Site:
     # One degree apart: further than any rule looks around.
     latitude, longitude = -60.0 + nth % 120, -180.0 + nth // 120 % 360
-    return Site(name, place.name[:100], _kinds(place.metrics)[0], division, latitude, longitude)
+    return Site(name, place.name[:100], place.kind or _kinds(place.metrics)[0], division, latitude, longitude)
 
 
 def _station(name: str, place: Place, site: Site) -> Station:

@@ -13,7 +13,7 @@ from services.rules.past.alerts import PastAlert, Step
 from services.rules.past.skill import Share, Skill
 from services.rules.past.study import Chart, Curve
 from services.rules.past.truth import TrueEvent
-from tongluo.finding import Level
+from tongluo.finding import Level, rank
 from tongluo.readings import microseconds, moment
 
 WIDTH: Final = 1000
@@ -107,10 +107,10 @@ def timeline(lanes: Sequence[Lane], begin: datetime, end: datetime, zone: ZoneIn
         parts.append(
             f'<line x1="{axis.left}" x2="{axis.right}" y1="{top + height - 2}" y2="{top + height - 2}" stroke="{_GRID}"/>'
         )
+        parts += [_event(axis, event, top, height - 4) for event in lane.events]
         parts += _bands(axis, lane.new, top + 10, 13)
         if lane.old is not None:
             parts += _bands(axis, lane.old, top + 26, 7)
-        parts += [_event(axis, event, top, height - 4) for event in lane.events]
     return _svg(bottom + 26, parts)
 
 
@@ -199,11 +199,14 @@ def _time_grid(axis: Axis, top: float, bottom: float) -> Iterator[str]:
 
 
 def _bands(axis: Axis, alerts: Iterable[PastAlert], top: float, height: float) -> Iterator[str]:
-    """An alert's levels as coloured bands, however short wide enough to be seen."""
-    for alert in alerts:
-        for step, after in zip(alert.steps, (*alert.steps[1:], None), strict=True):
-            if step.level is not None:
-                yield _band(axis, step, after, (top, height))
+    """An alert's levels as coloured bands, however short wide enough to be seen; the gravest on top."""
+    bands = [
+        (rank(step.level), _band(axis, step, after, (top, height)))
+        for alert in alerts
+        for step, after in zip(alert.steps, (*alert.steps[1:], None), strict=True)
+        if step.level is not None
+    ]
+    return (band for _, band in sorted(bands, key=lambda one: one[0]))
 
 
 def _band(axis: Axis, step: Step, after: Step | None, place: tuple[float, float]) -> str:

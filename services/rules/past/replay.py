@@ -13,9 +13,10 @@ from tongluo.errors import TongluoError
 from tongluo.finding import Finding, Level
 from tongluo.readings import Readings
 from tongluo.region import County
-from tongluo.signal import Signal, SiteLevel, Spoke, Tick, time_of
+from tongluo.signal import Signal, SiteLevel, Spoke, Tick, Weather, time_of
 
-#: A rule that changes its mind more often than this cannot be read about, and would fill the memory.
+#: A rule that changes its mind more often than this cannot be read about, and would fill the memory. So many noons of
+#: weather stations are more than a province has in a year.
 MOST_CHANGES: Final = 300_000
 
 
@@ -58,20 +59,20 @@ class Replay:
         self._stations = StationJudge(catalogue, county)
         self._county = CountyJudge(catalogue, county)
         self._findings: list[Finding] = []
-        self._levels: list[SiteLevel] = []
+        self._signals: list[SiteLevel | Weather] = []
 
     def feed(self, readings: Readings) -> None:
         """Judge the next readings. Raises TooMuch."""
         judged = self._stations.judge(readings)
         self._keep(judged.findings)
-        self._levels += judged.levels
-        if len(self._levels) > MOST_CHANGES:
+        self._signals += [*judged.levels, *judged.weather]
+        if len(self._signals) > MOST_CHANGES:
             raise _too_much()
 
     def finish(self, signals: Iterable[Signal], until: datetime) -> list[LevelChange]:
         """All that was found, in order of time, up to `until`; `signals` are sightings and silences. Raises TooMuch."""
         state = CountyState()
-        for signal in sorted((*self._levels, *signals), key=_order):
+        for signal in sorted((*self._signals, *signals), key=_order):
             if time_of(signal) > until:
                 break
             self._keep(self._county.judge(state, Tick(time_of(signal))))
