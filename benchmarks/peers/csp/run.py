@@ -19,7 +19,7 @@ from csp import stats, ts
 WINDOWS_H = (1, 3, 6, 12, 24)
 
 
-@csp.node
+@csp.node  # noqa: RET503
 def changed(h1: ts[float], h3: ts[float], h6: ts[float], h12: ts[float], h24: ts[float]) -> ts[int]:
     """The level of one gauge whenever it is another one. Half a hundredth of a millimetre is what floats may drift."""
     with csp.state():
@@ -35,7 +35,7 @@ def changed(h1: ts[float], h3: ts[float], h6: ts[float], h12: ts[float], h24: ts
             level = 1 if h12 >= 49.995 else 0
         if level != s_told:
             s_told = level
-            return level  # noqa: RET503  (where nothing is returned, nothing ticks)
+            return level
 
 
 @csp.node
