@@ -19,7 +19,7 @@ from csp import stats, ts
 WINDOWS_H = (1, 3, 6, 12, 24)
 
 
-@csp.node  # noqa: RET503
+@csp.node  # noqa: RET503  (where nothing is returned, nothing ticks)
 def changed(h1: ts[float], h3: ts[float], h6: ts[float], h12: ts[float], h24: ts[float]) -> ts[int]:
     """The level of one gauge whenever it is another one. Half a hundredth of a millimetre is what floats may drift."""
     with csp.state():
@@ -70,7 +70,7 @@ def main() -> None:
     epoch = datetime(1970, 1, 1)  # noqa: DTZ001  (its times are naive, and UTC)
     first, warm, last = (epoch + timedelta(microseconds=int(t)) for t in (time_us[0], warm_us, time_us[-1]))
     columns, notes = by_gauge(folder), {}
-    found = csp.run(county, columns, warm, notes, starttime=first, endtime=last)
+    found = csp.run(county, columns, warm, notes, starttime=min(first, warm), endtime=last)
     wall_s, cpu_s = perf_counter() - notes["wall_s"], process_time() - notes["cpu_s"]
     with out.open("w") as file:
         for gauge, changes in found.items():
