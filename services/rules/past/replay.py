@@ -73,8 +73,6 @@ class Replay:
         """All that was found, in order of time, up to `until`; `signals` are sightings and silences. Raises TooMuch."""
         state = CountyState()
         for signal in sorted((*self._signals, *signals), key=_order):
-            if time_of(signal) > until:
-                break
             self._keep(self._county.judge(state, Tick(time_of(signal))))
             self._keep(self._county.judge(state, signal))
         self._keep(self._county.judge(state, Tick(until)))

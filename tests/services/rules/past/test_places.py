@@ -40,6 +40,14 @@ def test_an_unknown_station_is_a_site_of_its_own_far_from_all_others() -> None:
     assert abs(first.latitude - second.latitude) + abs(first.longitude - second.longitude) >= 1
 
 
+def test_an_unknown_station_takes_the_place_of_no_site_that_is_called_so() -> None:
+    told = placed(COUNTY, [Place("S-1", RAIN), Place("R-1", RAIN)])
+    assert told.strangers == ("S-1",)
+    assert told.county.sites["S-1"] == COUNTY.sites["S-1"]
+    assert told.ids["S-1"] not in COUNTY.sites
+    assert told.series("S-1", "rain").site == told.ids["S-1"]
+
+
 @given(st.lists(st.text(min_size=1, max_size=80), unique=True, max_size=20))
 def test_whatever_stations_are_called_their_ids_are_ids_and_differ(names: list[str]) -> None:
     for base in (None, COUNTY):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.rules.past.alerts import follow, stretches
-from services.rules.past.replay import run
+from services.rules.past.replay import changes, run
 from services.rules.stations.judge import StationJudge
 from tests.services.rules.past import made
 from tests.services.rules.past.made import HOUR, START, batches, catalogue, in_order, storm
@@ -26,15 +26,15 @@ COUNTY = testing.county()
 def test_a_replay_finds_what_the_engine_finds_and_gives_alerts_their_live_ids() -> None:
     readings = in_order(storm(1, 20.0), storm(2, 5.0))
     rules = catalogue()
-    changes = run(rules, COUNTY, batches(readings, 7), UNTIL)
+    found = run(rules, COUNTY, batches(readings, 7), UNTIL)
     live = StationJudge(rules, COUNTY).judge(gathered(readings)).findings
-    assert [one.finding for one in changes] == sorted(live, key=lambda one: one.time)
-    assert next((one.before, one.level) for one in changes) == (None, Level.ORANGE)
-    assert all(one.before is earlier.level for one, earlier in zip(changes[1:], changes, strict=False))
-    [alert] = follow(changes)[1]
-    assert alert.id == alert_id("rainstorm", "S-1", changes[0].time)
+    assert [one.finding for one in found] == sorted(live, key=lambda one: one.time)
+    assert next((one.before, one.level) for one in found) == (None, Level.ORANGE)
+    assert all(one.before is earlier.level for one, earlier in zip(found[1:], found, strict=False))
+    [alert] = follow(found)[1]
+    assert alert.id == alert_id("rainstorm", "S-1", found[0].time)
     assert alert.peak is Level.ORANGE
-    assert alert.ended == changes[-1].time
+    assert alert.ended == found[-1].time
 
 
 @settings(deadline=None, max_examples=25)
@@ -74,11 +74,23 @@ def test_what_waits_for_time_happens_at_its_own_moment_though_nothing_was_heard_
 
 def test_what_would_come_after_the_end_is_not_told() -> None:
     readings = in_order(storm(1, 20.0, dry=0), storm(2, 20.0, dry=0))
-    rules = catalogue(made.TOGETHER)
+    rules = catalogue(made.TOGETHER, silence=True)
     until = START + 8 * HOUR
-    found = run(rules, COUNTY, batches(readings, 4), until)
+    later = StationEvent("later", "R-2", "G-1", "S-2", EventKind.SILENT, START + 20 * HOUR, Words("", ""))
+    found = run(rules, COUNTY, batches(readings, 4), until, [Spoke(later)])
     assert {one.rule for one in found} == {"rainstorm"}
     assert all(one.time <= until for one in found)
+
+
+def test_a_finding_that_changes_no_level_is_no_change() -> None:
+    [first, *_] = run(catalogue(), COUNTY, batches(storm(1, 20.0), 9), UNTIL)
+    again = msgspec.structs.replace(first.finding, time=first.time + HOUR)
+    over = msgspec.structs.replace(first.finding, time=first.time + 2 * HOUR, level=None)
+    found = list(changes([over, again, first.finding]))
+    assert [(one.before, one.level, one.time) for one in found] == [
+        (None, Level.ORANGE, first.time),
+        (Level.ORANGE, None, over.time),
+    ]
 
 
 def test_silences_are_judged_with_the_storm_around_them() -> None:
