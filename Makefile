@@ -4,7 +4,7 @@ BIN := .venv/bin
 PAGE := services/console/web
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev web timescale demo doctor stack stack-stop check test screenshot bench bench-latency bench-throughput bench-replicas bench-handover bench-store bench-ingest bench-gateways clean
+.PHONY: help install install-dev web timescale demo doctor stack stack-stop check test screenshot bench bench-latency bench-throughput bench-replicas bench-handover bench-store bench-ingest bench-gateways bench-rules clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -46,7 +46,7 @@ test: install-dev web timescale  ## Every test, against real servers (starts the
 screenshot: install-dev web  ## The picture of the README, taken by the browser test
 	SCREENSHOT=docs/images/duty-room.png $(BIN)/pytest -q tests/browser -k without_a_reload
 
-bench: bench-latency bench-throughput bench-replicas bench-handover bench-store bench-ingest bench-gateways  ## Every benchmark
+bench: bench-latency bench-throughput bench-replicas bench-handover bench-store bench-ingest bench-gateways bench-rules  ## Every benchmark
 
 bench-latency: install-dev web  ## From MQTT publish to webhook receipt
 	$(BIN)/python -m benchmarks.latency
@@ -69,6 +69,10 @@ bench-ingest: install-dev  ## Mosquitto to Kafka through one ingest process, bes
 
 bench-gateways: install-dev  ## Ten thousand gateways connected: memory, the storm after a restart, what the gate costs
 	$(BIN)/python -m benchmarks.gateways
+
+bench-rules: install-dev  ## Readings judged a second on one core, beside Bytewax, csp and Flink; a storm at 100,000 stations
+	@deploy/bootstrap bench-rules
+	$(BIN)/python -m benchmarks.rules
 
 clean:  ## Remove what was built; data/ stays
 	rm -rf .venv .tools build $(PAGE)/dist $(PAGE)/node_modules tests/timescale/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -21,7 +21,7 @@ from services.console.accounts import ensure_admin
 from services.console.app import build
 from services.console.health import Health, build_health
 from services.console.hub import Hub
-from services.console.replays import Replays
+from services.console.replays import Replays, ReplayWish, Report
 from services.console.room import Keeping, Room
 from services.console.rulebook import Book, Rulebook, noting
 from services.console.server import Server
@@ -59,10 +59,7 @@ from services.parts import (
     prepare_store,
 )
 from services.rules.catalogue import Catalogue, load, read_catalogue
-from services.rules.county_service import CountyRules, CountyWork
-from services.rules.service import TOLD, TOLD_WITH_TIME, Rules, ShadowRules
 from services.rules.summary import summary
-from services.rules_command.skill import skill_reports
 from services.rules_watch import open_rules
 from services.settings import ClockKind, Role, Settings
 from services.silence import Silence, standing
@@ -203,6 +200,10 @@ def _add_workers(supervisor: Supervisor, parts: Parts) -> Ingest | None:
 
 def _add_rules(supervisor: Supervisor, parts: Parts) -> None:
     """Station by station, then over the whole county; and what is on trial beside it, which tells nobody."""
+    # Here, so that a process without this role starts at once: they load a compiler.
+    from services.rules.county_service import CountyRules, CountyWork
+    from services.rules.service import TOLD, TOLD_WITH_TIME, Rules, ShadowRules
+
     log, replayed = parts.log, parts.settings.clock is ClockKind.EVENT
     supervisor.add(
         "rules",
@@ -278,7 +279,13 @@ def _add_console(
 
 def _rulebook(supervisor: Supervisor, parts: Parts) -> Rulebook[Catalogue]:
     """What the duty room reads and tries rules with."""
-    replay = skill_reports(parts.engine, parts.described, parts.settings.timezone)
+
+    async def replay(wish: ReplayWish) -> Report:
+        # Here, for the same reason as the judgements of _add_rules.
+        from services.rules_command.skill import skill_report
+
+        return await skill_report(wish, parts.engine, parts.described(), parts.settings.timezone)
+
     replays = Replays(replay, noting(parts.engine))
     supervisor.add("rules replay", replays.run)
     return Rulebook(

@@ -5,12 +5,11 @@ from typing import Final
 from services.ingest import recorder
 from services.ingest.downlink import demand
 from services.notify import desk
-from services.rules import county_service
-from services.rules import service as rules
+from services.rules import groups as rules
 from tongluo.topics import DETECTIONS, FINDINGS, QUARANTINE, READINGS, SHADOW, SIGNALS, STATUS, Topic
 
 # In the order in which a reading meets them.
-IN_THE_LOG: Final[tuple[tuple[str, Topic], ...]] = ((rules.GROUP, READINGS), (county_service.GROUP, SIGNALS))
+IN_THE_LOG: Final[tuple[tuple[str, Topic], ...]] = ((rules.STATIONS, READINGS), (rules.COUNTY, SIGNALS))
 IN_THE_STORE: Final[tuple[tuple[str, Topic], ...]] = (
     (recorder.GROUP, READINGS),
     (recorder.GROUP, DETECTIONS),

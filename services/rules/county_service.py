@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from services.rules import groups
 from services.rules.catalogue.model import Catalogue
 from services.rules.county.judge import CountyJudge, CountyState
 from services.rules.runner import ADVANCE_EVERY_S, PATIENCE_S, SNAPSHOT_EVERY, Place, Runner
@@ -21,7 +22,7 @@ from tongluo.topics import COUNTY_KEY, FINDINGS, SIGNALS
 
 logger = logging.getLogger(__name__)
 
-GROUP: Final = "county rules"
+GROUP: Final = groups.COUNTY
 # Also when nothing waits for time: what comes of the field is held against the newest tick (CountyJudge).
 TICK_EVERY: Final = timedelta(minutes=1)
 # A tick that was appended is on its way back to us: not asked for again at once.

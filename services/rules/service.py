@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from services.rules import groups
 from services.rules.catalogue.model import Catalogue
 from services.rules.runner import ADVANCE_EVERY_S, SNAPSHOT_EVERY, Place, Runner
 from services.rules.stations.judge import Judgement, StationJudge
@@ -22,7 +23,7 @@ from tongluo.topics import COUNTY_KEY, FINDINGS, READINGS, SHADOW, SIGNALS, Topi
 
 logger = logging.getLogger(__name__)
 
-GROUP: Final = "rules"
+GROUP: Final = groups.STATIONS
 # A snapshot holds every station of its partition: it is made no oftener than after so many readings of each.
 READINGS_EACH: Final = 10
 TICK_EVERY_US: Final = 300_000_000
@@ -45,7 +46,7 @@ class Output(msgspec.Struct, frozen=True):
 TOLD: Final = Output(GROUP, FINDINGS, SIGNALS)
 TOLD_WITH_TIME: Final = Output(GROUP, FINDINGS, SIGNALS, ticks=True)
 # Nobody is told: what a shadow run finds is for comparison.
-UNTOLD: Final = Output("shadow rules", SHADOW, None)
+UNTOLD: Final = Output(groups.SHADOW, SHADOW, None)
 
 
 class Held:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.console.replays import Replay, ReplayWish, Report
+from services.console.replays import ReplayWish, Report
 from services.rules.catalogue import read_catalogue
 from services.rules.past.study import looks_back
 from services.rules_command import stored
@@ -29,15 +29,6 @@ LOG: Final = "errors.log"
 
 class ReplayFailed(TongluoError):
     """A replay that came to nothing; the message says why."""
-
-
-def skill_reports(engine: AsyncEngine, county: Callable[[], County], timezone: str) -> Replay:
-    """The port of services/console/replays.py over a store."""
-
-    async def report(wish: ReplayWish) -> Report:
-        return await skill_report(wish, engine, county(), timezone)
-
-    return report
 
 
 async def skill_report(wish: ReplayWish, engine: AsyncEngine, county: County, timezone: str) -> Report:

@@ -144,13 +144,15 @@ def _threshold(page: Page, line: int, cells: Mapping[str, str], into: Tables) ->
     _given(page, line, cells, "rule", "indicator")
     _placed(page, line, cells)
     soils = [soil.value for soil in Soil]
-    if cells["soil"] and cells["soil"] not in soils:
+    known = not cells["soil"] or cells["soil"] in soils
+    if not known:
         near = nearest(cells["soil"], soils)
         page.fault((line, "soil"), f"没有这种土壤状态{near[0]}", f"unknown state of the ground{near[1]}")
     reach = {Level(name): _number(page, line, name, cells[name]) for name in _LEVELS if cells[name]}
     if not any(cells[name] for name in _LEVELS):
         page.fault((line, _LEVELS[0]), "没有给出任何阈值", "gives no threshold")
-    if len(page.faults) == before:
+    # A fault that was told before is not counted again.
+    if known and len(page.faults) == before:
         soil = Soil(cells["soil"]) if cells["soil"] else None
         into.thresholds[line] = ThresholdRow(
             cells["rule"], cells["indicator"], cells["site"], cells["station"], soil, reach

@@ -12,6 +12,8 @@ from services.rules.catalogue.model import Catalogue
 from services.rules.county.compound import CompoundJudge, CompoundState
 from services.rules.county.levels import of_findings
 from services.rules.county.silence import SilenceJudge, SilenceState
+from services.rules.county.silence import Told as LastTold
+from services.rules.fire.judge import FireJudge, FireState
 from tongluo.finding import Evidence, Finding, Level
 from tongluo.hazards import Words
 from tongluo.region import County
@@ -26,6 +28,7 @@ _NEXT: Final = timedelta(microseconds=1)
 class World(msgspec.Struct):
     """What is remembered of one world: the real one, or that of an exercise."""
 
+    fire: FireState = msgspec.field(default_factory=FireState)
     silence: SilenceState = msgspec.field(default_factory=SilenceState)
     compound: CompoundState = msgspec.field(default_factory=CompoundState)
 
@@ -66,16 +69,17 @@ class CountyJudge:
     rule at one site, findings follow each other by at least a microsecond.
 
     Exercises. A level with `drill` is judged in a world of its own, with the same rules and nothing else in common but
-    that findings of a rule at a site are told apart by their times. Nobody is silent there, and nothing burns.
+    that findings of a rule at a site, which are known by their times, follow each other in one row. Nobody is silent
+    there, and nothing burns.
 
     Change. A state that another catalogue or registry was judged by is looked through at the next signal: what is gone
     is forgotten and, where a level was told, told to be over; what stays keeps its level until its own rule gives it up.
     """
 
     def __init__(self, catalogue: Catalogue, county: County) -> None:
+        self._fire = FireJudge(catalogue.fire, county) if catalogue.fire is not None else None
         self._silence = SilenceJudge(catalogue, county)
         self._compound = CompoundJudge(catalogue, county)
-        # The fire part joins here, first of the three: FireJudge(catalogue.fire, county), with a FireState in World.
         self._county = county
         self._edition = _edition(catalogue, county)
         self._compounds = frozenset(rule.id for rule in catalogue.compound)
@@ -105,7 +109,11 @@ class CountyJudge:
         times = [
             part
             for world in (state.real, state.drill)
-            for part in (self._silence.due(world.silence), self._compound.due(world.compound))
+            for part in (
+                self._fire.due(world.fire) if self._fire is not None else None,
+                self._silence.due(world.silence),
+                self._compound.due(world.compound),
+            )
         ]
         return min((time for time in times if time is not None), default=None)
 
@@ -119,15 +127,18 @@ class CountyJudge:
 
     def _hear(self, world: World, signal: Signal) -> list[Finding]:
         """A signal, and what the parts hear of each other because of it."""
-        found = self._silence.judge(world.silence, signal)
-        levels = of_findings(found)
-        combined = self._compound.hear(world.compound, [signal, *levels], None)
-        return found + combined + self._echo(world, of_findings(combined))
+        found = self._fire.judge(world.fire, signal) if self._fire is not None else []
+        heard = [signal, *of_findings(found)]
+        quiet = [one for each in heard for one in self._silence.judge(world.silence, each)]
+        combined = self._compound.hear(world.compound, [*heard, *of_findings(quiet)], None)
+        return found + quiet + combined + self._echo(world, of_findings(combined))
 
     def _pass_time(self, world: World, moment: datetime) -> list[Finding]:
-        found = self._silence.pass_time(world.silence, moment)
-        combined = self._compound.hear(world.compound, of_findings(found), moment)
-        return found + combined + self._echo(world, of_findings(combined))
+        found = self._fire.pass_time(world.fire, moment) if self._fire is not None else []
+        quiet = [one for each in of_findings(found) for one in self._silence.judge(world.silence, each)]
+        quiet += self._silence.pass_time(world.silence, moment)
+        combined = self._compound.hear(world.compound, of_findings([*found, *quiet]), moment)
+        return found + quiet + combined + self._echo(world, of_findings(combined))
 
     def _echo(self, world: World, levels: list[SiteLevel]) -> list[Finding]:
         """What compound levels change for silences, and that for compound rules, until nothing changes any more.
@@ -145,7 +156,11 @@ class CountyJudge:
 
     def _tell(self, state: CountyState, found: Iterable[Finding], *, drill: bool) -> list[Finding]:
         """Stamp what is told: of one rule and site each later than the one before. Votes of other rules stay inside."""
-        return [self._stamped(state, one, drill=drill) for one in found if one.rule not in self._untold]
+        return [
+            self._stamped(state, one, drill=drill)
+            for one in found
+            if one.rule not in self._untold and one.site in self._county.sites
+        ]
 
     @staticmethod
     def _stamped(state: CountyState, found: Finding, *, drill: bool) -> Finding:
@@ -171,11 +186,21 @@ class CountyJudge:
         found = self._end_what_is_gone(state, now)
         for drill, world in ((False, state.real), (True, state.drill)):
             told = partial(_level, state, drill)
+            self._review_fire(world, told)
             quiet = self._silence.review(world.silence, now, told)
             combined = self._compound.review(world.compound, of_findings(quiet), now, told)
             again = self._echo(world, of_findings(combined))
             found += self._tell(state, [*quiet, *combined, *again], drill=drill)
         return found
+
+    def _review_fire(self, world: World, told: LastTold) -> None:
+        """Fires go on; the rule as it is now judges them at their next sighting, or when their time has come."""
+        if self._fire is None:
+            world.fire = FireState()
+            return
+        world.fire.sites = {site: one for site, one in world.fire.sites.items() if site in self._county.sites}
+        for site, one in world.fire.sites.items():
+            one.level = told(self._fire.rule.id, site)
 
     def _judges(self, rule: str, site: str) -> bool:
         """Whether a rule is told of at a site."""
