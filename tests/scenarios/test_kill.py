@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from services.settings import MqttAddress, PostgresDsn, Settings
-from tests.conftest import until
+from tests.conftest import signals_alone, until
 from tests.scenarios.command import Command, command
 from tests.scenarios.field import (
     alerts,
@@ -25,15 +25,18 @@ from tests.scenarios.field import (
 from tongluo import testing
 from tongluo.log.kafka_address import KafkaAddress
 
-STATIONS = [f"QT-R-{n:03d}" for n in range(1, 5)]
+# Not the first: its thresholds are its own.
+STATIONS = [f"QT-R-{n:03d}" for n in range(2, 6)]
 COURSE = ["raised orange", "eased yellow", "eased blue", "cleared"]
 
 
 @pytest.fixture(params=["embedded", "full"])
 def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Command]:
     """The demonstration's county on either kind of servers, in replay mode; the real servers outlive the program."""
+    # One storm, one alert at each station.
+    rules = str(signals_alone())
     if request.param == "embedded":
-        with command(tmp_path, "demo", TONGLUO_CLOCK="event") as program:
+        with command(tmp_path, "demo", TONGLUO_CLOCK="event", TONGLUO_RULES=rules) as program:
             yield program
         return
     full: Settings = request.getfixturevalue("full")
@@ -47,6 +50,7 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Com
         "TONGLUO_MQTT_CLIENT": full.mqtt_client,
         "TONGLUO_COUNTY": str(files("sensors.simulator") / "profiles" / "qingtian"),
         "TONGLUO_CLOCK": "event",
+        "TONGLUO_RULES": rules,
     }
     with command(tmp_path, "run", **environment) as program:
         program.mqtt_port = full.mqtt.port
