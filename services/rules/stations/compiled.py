@@ -11,20 +11,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """The same function as machine code, kept between starts where there is a place to keep it.
 
-    Deterministic: no fast-math, one thread. `.py_func` is the Python it was made of.
+    Deterministic: no fast-math, one thread. `.py_func` is the Python it was made of. It may not allocate: without numba's
+    reference counts a call costs a fraction of what it costs with them, and what would allocate does not compile.
     """
     return _made(function, forceinline=False)
 
 
 def inlined(function: F) -> F:
-    """The same, as a part of whoever calls it: a call would copy the headers of all arrays it is given."""
+    """The same, as a part of whoever calls it: a call copies the headers of all arrays it is given."""
     return _made(function, forceinline=True)
 
 
 def _made(function: F, *, forceinline: bool) -> F:
     try:
-        made = numba.njit(cache=True, forceinline=forceinline)(function)
+        made = numba.njit(cache=True, forceinline=forceinline, _nrt=False)(function)
     except RuntimeError:
         # Neither beside the source nor in the user's cache may be written: compiled anew at every start.
-        made = numba.njit(forceinline=forceinline)(function)
+        made = numba.njit(forceinline=forceinline, _nrt=False)(function)
     return cast("F", made)

@@ -78,19 +78,20 @@ class StationJudge:
         told = Judgement(findings=self._ended)
         self._ended = []
         for plan, change in self._owed:
-            self._hear(plan, change, told)
+            self._hear(plan, change, self._site(change.station), told)
         self._owed.clear()
-        for _, plan, change in sorted(self._changes(readings), key=lambda found: found[0]):
-            self._hear(plan, change, told)
+        for nth, plan, change in sorted(self._changes(readings), key=lambda found: found[0]):
+            site = self._sites[change.station] = readings.series[readings.which[nth]].site
+            self._hear(plan, change, site, told)
         told.weather += weather.observe(self._skies, self._weather_stations, readings)
         return told
 
     def _changes(self, readings: Readings) -> Iterator[tuple[int, Plan, Change]]:
         """Changes with the place of their reading; those of one reading stay in their order."""
-        which, times = np.array(readings.which, np.int64), np.array(readings.time_us, np.int64)
-        values = np.array(readings.value, np.float64)
-        flags = np.array(readings.flags, np.int64) if len(readings.flags) else np.zeros(len(which), np.int64)
-        for metric in dict.fromkeys(series.metric for series in readings.series):
+        which, times = np.asarray(readings.which, np.int64), np.asarray(readings.time_us, np.int64)
+        values = np.asarray(readings.value, np.float64)
+        flags = np.asarray(readings.flags, np.int64) if len(readings.flags) else np.zeros(len(which), np.int64)
+        for metric in dict.fromkeys([series.metric for series in readings.series]):
             table = self._tables.get(metric)
             if table is None:
                 continue
@@ -103,17 +104,23 @@ class StationJudge:
 
     def _rows(self, table: Table, several: Sequence[Series]) -> Ints:
         """The row of each series in a table; -1 for those of other metrics."""
-        rows = np.full(len(several), -1, np.int64)
-        for nth, series in enumerate(several):
-            if series.metric == table.plan.metric:
-                rows[nth] = table.row(series.station)
-                self._sites[series.station] = series.site
-        return rows
+        metric, known = table.plan.metric, table.rows
+        rows = [known.get(series.station, -1) if series.metric == metric else -1 for series in several]
+        if -1 in rows:
+            for nth, series in enumerate(several):
+                if rows[nth] < 0 and series.metric == metric:
+                    rows[nth] = table.row(series.station)
+                    self._sites[series.station] = series.site
+        return np.array(rows, np.int64)
 
-    def _hear(self, plan: Plan, change: Change, told: Judgement) -> None:
+    def _site(self, station: str) -> str:
+        """Where a station stands now; one that is not registered, where it last was."""
+        known = self._county.stations.get(station) if self._county is not None else None
+        return known.site if known is not None else self._sites[station]
+
+    def _hear(self, plan: Plan, change: Change, site: str, told: Judgement) -> None:
         """A station's change, and what it means for its site."""
         judged = plan.judged[change.judged]
-        site = self._sites[change.station]
         votes = self._votes[judged.rule.id].setdefault(site, SiteVotes())
         hear(votes, judged.item.id, change)
         level = decide(judged.rule, votes)

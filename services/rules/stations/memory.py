@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.rules.stations.compiled import compiled, inlined
 from services.rules.stations.told import Floats, Ints
@@ -18,6 +19,13 @@ class Rings(NamedTuple):
     values: Floats
     offset: Ints
     mask: Ints
+
+
+@inlined
+def copy_slot(state: NDArray[np.int64], row: int, of: int, to: int) -> None:
+    """One slot of a station's state becomes as another."""
+    for word in range(state.shape[2]):
+        state[row, to, word] = state[row, of, word]
 
 
 @inlined

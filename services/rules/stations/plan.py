@@ -199,7 +199,7 @@ def sum_layout(plan: Plan) -> sums.Layout:
                     and g.indicator.weights is None})  # fmt: skip
     events = [g.indicator.curve for g in plan.gauges if g.indicator.curve is not None]
     soils = soil_models(plan)
-    words = np.cumsum([sums.FIXED, len(spans), len(spans), 3 * len(events), 3 * len(soils), len(plan.lines)])
+    words = np.cumsum([sums.FIXED, 3 * len(spans), 3 * len(events), 3 * len(soils), len(plan.lines)])
     kinds, windows, weights = _indicators(plan, spans)
     return sums.Layout(
         lateness=microseconds(plan.lateness),

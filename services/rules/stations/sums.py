@@ -56,14 +56,24 @@ MOST_DAYS: Final = 400
 LONG_AGO: Final = -(2**62)
 
 # A station's state, in 64-bit words: its clock, how many entries it has had, how many triggers are held, whether back-fill
-# waits to be judged, before when nothing changes by itself; then by the layout the windows' first entries and sums, the
-# events (start, rain, last), the soils (end of the day, its rain, Pa), the triggers.
+# waits to be judged, before when nothing changes by itself, the clock of the slot NEWER; then by the layout the windows
+# (first entry, its leaving, sum), the events (start, rain, last), the soils (end of the day, its rain, Pa), the triggers.
 NEWEST: Final = 0
 TAIL: Final = 1
 HELD: Final = 2
 PENDING: Final = 3
 NEXT: Final = 4
-FIXED: Final = 5
+KEPT: Final = 5
+FIXED: Final = 6
+# Places of the layout.
+WINDOWS: Final = 0
+EVENTS: Final = 1
+SOILS: Final = 2
+TRIGGERS: Final = 3
+# Within a window's three words.
+HEAD: Final = 0
+LEAVES: Final = 1
+SUM: Final = 2
 
 
 class Layout(NamedTuple):
@@ -72,7 +82,7 @@ class Layout(NamedTuple):
     `span` of each window (microseconds). Indicators: `kind`, the `window` or event they are of, their `weight` on each
     window. Events: `curve` (a, b, c, shortest and longest duration in hours), `dry` that ends them. Soils: `soil`
     (k, capacity, normal from, wet from: thousandths of mm), `day_starts` (microseconds UTC). Lines: `indicator`, `rule`,
-    `level`, `after` (microseconds), `soil_of` (-1: none). `at` are the places of heads, sums, events, soils, triggers.
+    `level`, `after` (microseconds), `soil_of` (-1: none). `at` are the places of windows, events, soils, triggers.
     """
 
     lateness: int
@@ -119,19 +129,25 @@ def judge(
     layout: Layout, columns: Columns, rings: Rings, batch: Batch, start: int, out: Sheet
 ) -> tuple[int, int]:
     """Judge readings from `start` on; returns up to which, and why no further."""
+    state = columns.state
     for nth in range(start, len(batch.row)):
+        row, time, wet = batch.row[nth], batch.time[nth], batch.amount[nth] > 0
+        newer = time > state[row, LIVE, NEWEST]
+        quiet = time < state[row, LIVE, NEXT] and state[row, LIVE, HELD] == 0 and state[row, LIVE, PENDING] == 0
+        due = state[row, LIVE, NEWEST] >= state[row, LIVE, KEPT] + layout.lateness
+        if newer and quiet and not wet and not due and batch.backfill[nth] == 0:
+            # Most readings: dry, and nothing else happens.
+            state[row, LIVE, NEWEST] = time
+            continue
         # What one reading can lead to: each line given up by itself, each rule raised through every level and lowered.
         if out.number[0] + len(layout.rule) + 8 * layout.rules > len(out.ints):
             return nth, FULL
-        row = batch.row[nth]
-        live = columns.state[row, LIVE]
-        wet = batch.amount[nth] > 0
-        if wet and live[TAIL] - _first(layout, columns.state[row, OLDER]) > rings.mask[row]:
+        if wet and state[row, LIVE, TAIL] - _first(layout, state[row, OLDER]) > rings.mask[row]:
             return nth, ROOM
-        if batch.time[nth] > live[NEWEST]:
+        if newer:
             _next(layout, columns, rings, batch, nth, out)
         elif wet:
-            _late(layout, columns, rings, batch, nth, _first(layout, columns.state[row, OLDER]), out)
+            _late(layout, columns, rings, batch, nth, _first(layout, state[row, OLDER]), out)
     return len(batch.row), DONE
 
 
@@ -140,7 +156,7 @@ def _first(layout: Layout, state: Ints) -> int:
     """The oldest entry that a state still needs."""
     first = state[TAIL]
     for k in range(len(layout.span)):
-        first = min(first, state[layout.at[0] + k])
+        first = min(first, state[layout.at[WINDOWS] + 3 * k + HEAD])
     return first
 
 
@@ -149,15 +165,15 @@ def _next(layout: Layout, columns: Columns, rings: Rings, batch: Batch, nth: int
     """A reading newer than all before."""
     row, time = batch.row[nth], batch.time[nth]
     live = columns.state[row, LIVE]
-    if live[NEWEST] >= columns.state[row, NEWER, NEWEST] + layout.lateness:
-        columns.state[row, OLDER] = columns.state[row, NEWER]
-        columns.state[row, NEWER] = live
+    if live[NEWEST] >= live[KEPT] + layout.lateness:
+        memory.copy_slot(columns.state, row, NEWER, OLDER)
+        memory.copy_slot(columns.state, row, LIVE, NEWER)
+        live[KEPT] = live[NEWEST]
     backfill = batch.backfill[nth] != 0
     told = -1 if backfill else nth
-    if time >= live[NEXT]:
-        _advance(layout, columns, rings, row, time, told, out)
-    elif live[HELD] > 0:
-        _release(layout, columns, rings, row, time, False, told, out)
+    # What was told is what is held, unless back-fill waits.
+    silent = live[HELD] == 0 and live[PENDING] == 0
+    _advance(layout, columns, rings, row, time, told, out)
     if batch.amount[nth] > 0:
         memory.put(rings, row, live[TAIL], time, batch.amount[nth])
         _take(layout, columns, rings, row)
@@ -170,74 +186,107 @@ def _next(layout: Layout, columns: Columns, rings: Rings, batch: Batch, nth: int
         _raise(layout, columns, row, time)
     if live[HELD] > 0:
         _release(layout, columns, rings, row, time, True, nth, out)
-    if live[HELD] > 0 or columns.told[row].any():
+    if live[HELD] > 0 or not silent:
         _tell(layout, columns, rings, row, time, 0, nth, out)
 
 
-@compiled
+@inlined
 def _advance(
     layout: Layout, columns: Columns, rings: Rings, row: int, until: int, nth: int, out: Sheet
 ) -> None:
-    """Let pass, in their order, all moments up to `until` at which something changes by itself: rain leaves a window,
-    an event ends, a day begins, a level has been calm for long enough. `nth` -1: without telling."""
-    live = columns.state[row, LIVE]
-    while True:
-        moment, what, which = _soonest(layout, live, rings, row, columns.interval[row])
-        live[NEXT] = moment
-        if moment > until:
-            break
-        if live[HELD] > 0:
-            _release(layout, columns, rings, row, moment, False, nth, out)
-        _pass(layout, live, rings, row, what, which, until)
-        if live[HELD] > 0:
-            _calm(layout, columns, row, moment)
-    if live[HELD] > 0:
-        _release(layout, columns, rings, row, until, False, nth, out)
+    """Let pass all moments up to `until` at which something changes by itself: rain leaves a window, an event ends, a
+    day begins, a level has been calm for long enough. `nth` -1: without telling."""
+    if columns.state[row, LIVE, HELD] > 0:
+        _in_order(layout, columns, rings, row, until, nth, out)
+    elif until >= columns.state[row, LIVE, NEXT]:
+        _at_once(layout, columns.state[row, LIVE], rings, row, columns.interval[row], until)
 
 
 @inlined
-def _soonest(layout: Layout, live: Ints, rings: Rings, row: int, interval: int) -> tuple[int, int, int]:
-    """The next such moment, what it is and of which window (1), event (2) or soil (3).
+def _at_once(layout: Layout, live: Ints, rings: Rings, row: int, interval: int, until: int) -> None:
+    """With nothing held the order of those moments does not matter.
 
     Rain belongs to the interval before its reading: an event has ended when none can begin within its dry gap any more.
     """
-    moment, what, which = LAST_TIME, 0, 0
-    base, mask, heads = rings.offset[row], rings.mask[row], layout.at[0]
+    soonest = LAST_TIME
     for k in range(len(layout.span)):
-        head = live[heads + k]
-        if head < live[TAIL]:
-            leaves = rings.times[base + (head & mask)] + layout.span[k]
-            if leaves < moment:
-                moment, what, which = leaves, 1, k
+        at = layout.at[WINDOWS] + 3 * k
+        while live[at + LEAVES] <= until:
+            _leave(layout, live, rings, row, k)
+        soonest = min(soonest, live[at + LEAVES])
     for e in range(len(layout.dry)):
-        at = layout.at[2] + 3 * e
+        at = layout.at[EVENTS] + 3 * e
+        if live[at + 1] > 0:
+            ends = live[at + 2] + layout.dry[e] + interval
+            if ends <= until:
+                live[at] = live[at + 1] = live[at + 2] = 0
+            else:
+                soonest = min(soonest, ends)
+    for s in range(len(layout.day_starts)):
+        at = layout.at[SOILS] + 3 * s
+        while live[at] + 1 <= until:
+            _new_day(layout, live, s, until)
+        soonest = min(soonest, live[at] + 1)
+    live[NEXT] = soonest
+
+
+@compiled
+def _in_order(
+    layout: Layout, columns: Columns, rings: Rings, row: int, until: int, nth: int, out: Sheet
+) -> None:
+    """Moment after moment, as long as something is held that they may release."""
+    live = columns.state[row, LIVE]
+    interval = columns.interval[row]
+    while True:
+        moment, what, which = _soonest(layout, live, interval)
+        _release(layout, columns, rings, row, min(moment, until), False, nth, out)
+        if moment > until:
+            live[NEXT] = moment
+            return
+        if what == 1:
+            _leave(layout, live, rings, row, which)
+        elif what == 2:
+            at = layout.at[EVENTS] + 3 * which
+            live[at] = live[at + 1] = live[at + 2] = 0
+        else:
+            _new_day(layout, live, which, until)
+        _calm(layout, columns, row, moment)
+
+
+@inlined
+def _soonest(layout: Layout, live: Ints, interval: int) -> tuple[int, int, int]:
+    """The next such moment, what it is and of which window (1), event (2) or soil (3)."""
+    moment, what, which = LAST_TIME, 0, 0
+    for k in range(len(layout.span)):
+        leaves = live[layout.at[WINDOWS] + 3 * k + LEAVES]
+        if leaves < moment:
+            moment, what, which = leaves, 1, k
+    for e in range(len(layout.dry)):
+        at = layout.at[EVENTS] + 3 * e
         if live[at + 1] > 0 and live[at + 2] + layout.dry[e] + interval < moment:
             moment, what, which = live[at + 2] + layout.dry[e] + interval, 2, e
     for s in range(len(layout.day_starts)):
-        begins = live[layout.at[3] + 3 * s] + 1
+        begins = live[layout.at[SOILS] + 3 * s] + 1
         if begins < moment:
             moment, what, which = begins, 3, s
     return moment, what, which
 
 
 @inlined
-def _pass(layout: Layout, live: Ints, rings: Rings, row: int, what: int, which: int, until: int) -> None:
-    """One such moment."""
-    if what == 1:
-        head = live[layout.at[0] + which]
-        live[layout.at[1] + which] -= int(rings.values[rings.offset[row] + (head & rings.mask[row])])
-        live[layout.at[0] + which] = head + 1
-    elif what == 2:
-        at = layout.at[2] + 3 * which
-        live[at] = live[at + 1] = live[at + 2] = 0
-    else:
-        _new_day(layout, live, which, until)
+def _leave(layout: Layout, live: Ints, rings: Rings, row: int, k: int) -> None:
+    """The first entry of a window is no longer in it."""
+    at = layout.at[WINDOWS] + 3 * k
+    base, mask, head = rings.offset[row], rings.mask[row], live[at + HEAD]
+    live[at + SUM] -= int(rings.values[base + (head & mask)])
+    head += 1
+    live[at + HEAD] = head
+    live[at + LEAVES] = rings.times[base + (head & mask)] + layout.span[k] if head < live[TAIL] else LAST_TIME
 
 
 @compiled
 def _new_day(layout: Layout, live: Ints, s: int, until: int) -> None:
     """Pa(t+1) = k (Pa(t) + P(t)), at most the capacity. A station that was away for very long begins with dry ground."""
-    at = layout.at[3] + 3 * s
+    at = layout.at[SOILS] + 3 * s
     wet = layout.soil[s, 0] * (live[at + 2] + live[at + 1])
     live[at + 2] = np.int64(np.rint(min(layout.soil[s, 1], wet)))
     live[at + 1] = 0
@@ -255,10 +304,12 @@ def _take(layout: Layout, columns: Columns, rings: Rings, row: int) -> None:
     time, amount = rings.times[at], int(rings.values[at])
     live[TAIL] += 1
     for k in range(len(layout.span)):
-        live[layout.at[1] + k] += amount
-        live[NEXT] = min(live[NEXT], time + layout.span[k])
+        place = layout.at[WINDOWS] + 3 * k
+        live[place + SUM] += amount
+        live[place + LEAVES] = min(live[place + LEAVES], time + layout.span[k])
+        live[NEXT] = min(live[NEXT], live[place + LEAVES])
     for e in range(len(layout.dry)):
-        place = layout.at[2] + 3 * e
+        place = layout.at[EVENTS] + 3 * e
         if live[place + 1] == 0:
             # A storm starts with the stamp before its first wet reading.
             live[place] = time - columns.interval[row]
@@ -266,21 +317,21 @@ def _take(layout: Layout, columns: Columns, rings: Rings, row: int) -> None:
         live[place + 2] = time
         live[NEXT] = min(live[NEXT], time + layout.dry[e])
     for s in range(len(layout.day_starts)):
-        live[layout.at[3] + 3 * s + 1] += amount
+        live[layout.at[SOILS] + 3 * s + 1] += amount
 
 
 @inlined
 def value(layout: Layout, live: Ints, j: int, time: int) -> float:
     """An indicator at `time`: thousandths of a millimetre, or an event's rain as a share of what its curve allows."""
     if layout.kind[j] == WINDOW:
-        return float(live[layout.at[1] + layout.window[j]])
+        return float(live[layout.at[WINDOWS] + 3 * layout.window[j] + SUM])
     if layout.kind[j] == WEIGHTED:
         total = 0.0
         for k in range(len(layout.span)):
-            total += layout.weight[j, k] * live[layout.at[1] + k]
+            total += layout.weight[j, k] * live[layout.at[WINDOWS] + 3 * k + SUM]
         return total
     e = layout.window[j]
-    at = layout.at[2] + 3 * e
+    at = layout.at[EVENTS] + 3 * e
     if live[at + 1] == 0:
         return 0.0
     hours = (live[at + 2] - live[at]) / HOUR_US
@@ -294,13 +345,13 @@ def soil_state(layout: Layout, live: Ints, s: int) -> int:
     """0 dry, 1 normal, 2 wet; without a model 1."""
     if s < 0:
         return 1
-    wet = live[layout.at[3] + 3 * s + 2]
+    wet = live[layout.at[SOILS] + 3 * s + 2]
     if wet >= layout.soil[s, 3]:
         return 2
     return 1 if wet >= layout.soil[s, 2] else 0
 
 
-@compiled
+@inlined
 def _raise(layout: Layout, columns: Columns, row: int, time: int) -> None:
     """Hold what is at its line; what is above its release line is calm no longer."""
     live = columns.state[row, LIVE]
@@ -308,28 +359,28 @@ def _raise(layout: Layout, columns: Columns, row: int, time: int) -> None:
     for c in range(len(layout.rule)):
         soil = soil_state(layout, live, layout.soil_of[c])
         now = value(layout, live, layout.indicator[c], time)
-        trigger = live[layout.at[4] + c]
+        trigger = live[layout.at[TRIGGERS] + c]
         if now >= columns.reach[profile, c, soil]:
             if trigger == NOT_HELD:
                 live[HELD] += 1
-            live[layout.at[4] + c] = STEADY
+            live[layout.at[TRIGGERS] + c] = STEADY
         elif trigger != NOT_HELD:
             if now >= columns.release[profile, c, soil]:
-                live[layout.at[4] + c] = STEADY
+                live[layout.at[TRIGGERS] + c] = STEADY
             elif trigger == STEADY:
-                live[layout.at[4] + c] = time
+                live[layout.at[TRIGGERS] + c] = time
 
 
-@compiled
+@inlined
 def _calm(layout: Layout, columns: Columns, row: int, time: int) -> None:
     """Note what has fallen below its release line."""
     live = columns.state[row, LIVE]
     profile = columns.profile[row]
     for c in range(len(layout.rule)):
-        if live[layout.at[4] + c] == STEADY:
+        if live[layout.at[TRIGGERS] + c] == STEADY:
             soil = soil_state(layout, live, layout.soil_of[c])
             if not value(layout, live, layout.indicator[c], time) >= columns.release[profile, c, soil]:
-                live[layout.at[4] + c] = time
+                live[layout.at[TRIGGERS] + c] = time
 
 
 @compiled
@@ -341,15 +392,15 @@ def _release(
     while True:
         moment = LAST_TIME
         for c in range(len(layout.rule)):
-            trigger = live[layout.at[4] + c]
+            trigger = live[layout.at[TRIGGERS] + c]
             if trigger > STEADY:
                 moment = min(moment, trigger + layout.after[c])
         if moment > until or (moment == until and not now):
             return
         for c in range(len(layout.rule)):
-            trigger = live[layout.at[4] + c]
+            trigger = live[layout.at[TRIGGERS] + c]
             if trigger > STEADY and trigger + layout.after[c] == moment:
-                live[layout.at[4] + c] = NOT_HELD
+                live[layout.at[TRIGGERS] + c] = NOT_HELD
                 live[HELD] -= 1
         if nth >= 0:
             _tell(layout, columns, rings, row, moment, 0, nth, out)
@@ -361,7 +412,7 @@ def _level(layout: Layout, live: Ints, r: int) -> tuple[int, int]:
     level, line = 0, -1
     if live[HELD] > 0:
         for c in range(len(layout.rule)):
-            held = layout.rule[c] == r and live[layout.at[4] + c] != NOT_HELD
+            held = layout.rule[c] == r and live[layout.at[TRIGGERS] + c] != NOT_HELD
             if held and layout.level[c] > level:
                 level, line = layout.level[c], c
     return level, line
@@ -441,16 +492,18 @@ def _count(layout: Layout, state: Ints, time: int, amount: int) -> None:
     state[TAIL] += 1
     state[NEXT] = LONG_AGO
     for k in range(len(layout.span)):
+        at = layout.at[WINDOWS] + 3 * k
         if time + layout.span[k] > state[NEWEST]:
-            state[layout.at[1] + k] += amount
+            state[at + SUM] += amount
+            state[at + LEAVES] = min(state[at + LEAVES], time + layout.span[k])
         else:
-            state[layout.at[0] + k] += 1
+            state[at + HEAD] += 1
     for e in range(len(layout.dry)):
-        at = layout.at[2] + 3 * e
+        at = layout.at[EVENTS] + 3 * e
         if state[at + 1] > 0 and time > state[at]:
             state[at + 1] += amount
     for s in range(len(layout.day_starts)):
-        at = layout.at[3] + 3 * s
+        at = layout.at[SOILS] + 3 * s
         days = (state[at] - time) // DAY_US
         if days <= 0:
             state[at + 1] += amount
@@ -465,11 +518,12 @@ def _again(layout: Layout, columns: Columns, rings: Rings, row: int, time: int, 
     state = columns.state[row]
     newest, tail, pending = state[LIVE, NEWEST], state[LIVE, TAIL] + 1, state[LIVE, PENDING]
     if time > state[NEWER, NEWEST]:
-        state[LIVE] = state[NEWER]
+        memory.copy_slot(columns.state, row, NEWER, LIVE)
     else:
-        state[LIVE] = state[OLDER]
-        state[NEWER] = state[OLDER]
+        memory.copy_slot(columns.state, row, OLDER, LIVE)
+        memory.copy_slot(columns.state, row, OLDER, NEWER)
     live = state[LIVE]
+    live[KEPT] = live[NEWEST]
     while live[TAIL] < tail:
         moment = rings.times[rings.offset[row] + (live[TAIL] & rings.mask[row])]
         _advance(layout, columns, rings, row, moment, -1, out)

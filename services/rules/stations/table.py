@@ -64,6 +64,7 @@ class Table:
         self._fresh = self._fresh_state()
         self._state = np.zeros((0, SLOTS, len(self._fresh)), np.int64)
         self._told = np.zeros((0, len(plan.judged)), np.int64)
+        self._now = np.zeros(len(plan.gauges))
         self._sheet: Sheet = told.sheet(len(plan.gauges))
         self._profiles: dict[tuple[tuple[float, ...], ...], int] = {}
         self._profile = np.zeros(0, np.int64)
@@ -141,11 +142,12 @@ class Table:
             state[values.LINES + 2 :: 3] = told.NOT_HELD
         else:
             at = self._layout.at
-            state = np.zeros(int(at[4]) + lines, np.int64)
-            state[at[4] :] = told.NOT_HELD
-            state[sums.NEXT] = sums.LONG_AGO
+            state = np.zeros(int(at[sums.TRIGGERS]) + lines, np.int64)
+            state[at[sums.TRIGGERS] :] = told.NOT_HELD
+            state[sums.NEXT] = state[sums.KEPT] = sums.LONG_AGO
+            state[at[sums.WINDOWS] + sums.LEAVES : at[sums.EVENTS] : 3] = told.LAST_TIME
             for nth, day_starts in enumerate(self._layout.day_starts):
-                state[at[3] + 3 * nth] = day_starts - 200_000 * _DAY_US
+                state[at[sums.SOILS] + 3 * nth] = day_starts - 200_000 * _DAY_US
         state[sums.NEWEST] = sums.LONG_AGO
         return state
 
@@ -204,7 +206,7 @@ class Table:
                 self._state, self._told, self._profile, self._interval, self._reach, self._release
             )
         return values.Columns(
-            self._state, self._told, self._profile, self._parameter, self._reach, self._release
+            self._state, self._told, self._profile, self._parameter, self._reach, self._release, self._now
         )
 
     def _changes(self, nth: Ints | None) -> Iterator[Change]:
@@ -244,7 +246,7 @@ class Table:
         older, tail = self._state[row, told.OLDER], int(self._state[row, LIVE, sums.TAIL])
         if not self.plan.summed:
             return int(older[values.HEAD]), tail
-        heads = older[self._layout.at[0] : self._layout.at[1]]
+        heads = older[self._layout.at[sums.WINDOWS] : self._layout.at[sums.EVENTS] : 3]
         return int(min(older[sums.TAIL], *heads)) if len(heads) else int(older[sums.TAIL]), tail
 
     def _make_room(self, row: int) -> None:
@@ -280,7 +282,7 @@ class Table:
                    key=lambda n: self.plan.lines[n].level.rank, default=None)  # fmt: skip
         if most is None or self.plan.lines[most].level.rank <= self.told(row, judged):
             return
-        place = int(self._layout.at[4]) + most if self.plan.summed else values.LINES + 3 * most
+        place = int(self._layout.at[sums.TRIGGERS]) + most if self.plan.summed else values.LINES + 3 * most
         self._state[row, :, place] = since_us
         self._state[row, :, sums.HELD] += 1
         self._told[row, judged] = self.plan.lines[most].level.rank

@@ -79,7 +79,7 @@ class Layout(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """As in sums.py; `parameter` of each station by place (NaN where it has none)."""
+    """As in sums.py; `parameter` of each station by place (NaN where it has none); `now` for what each indicator is."""
 
     state: NDArray[np.int64]
     told: NDArray[np.int64]
@@ -87,6 +87,7 @@ class Columns(NamedTuple):
     parameter: Floats
     reach: Floats
     release: Floats
+    now: Floats
 
 
 @compiled
@@ -114,8 +115,8 @@ def _next(layout: Layout, columns: Columns, rings: Rings, batch: Batch, nth: int
     row, time = batch.row[nth], batch.time[nth]
     live = columns.state[row, LIVE]
     if live[NEWEST] >= columns.state[row, NEWER, NEWEST] + layout.lateness:
-        columns.state[row, OLDER] = columns.state[row, NEWER]
-        columns.state[row, NEWER] = live
+        memory.copy_slot(columns.state, row, NEWER, OLDER)
+        memory.copy_slot(columns.state, row, LIVE, NEWER)
     memory.put(rings, row, live[TAIL], time, batch.amount[nth])
     _take(layout, rings, row, live)
     if batch.backfill[nth] != 0:
@@ -246,11 +247,10 @@ def _weigh(layout: Layout, columns: Columns, rings: Rings, row: int, again: bool
     """Bring every line to the newest reading; `again`: it was judged before, by fewer readings."""
     live = columns.state[row, LIVE]
     profile, time = columns.profile[row], live[NEWEST]
-    values = np.empty(len(layout.function))
-    for j in range(len(values)):
-        values[j] = value(layout, columns, rings, row, live, j)
+    for j in range(len(layout.function)):
+        columns.now[j] = value(layout, columns, rings, row, live, j)
     for c in range(len(layout.rule)):
-        now = values[layout.indicator[c]]
+        now = columns.now[layout.indicator[c]]
         if not math.isnan(now):
             side = layout.side[c]
             at = LINES + 3 * c
@@ -375,10 +375,10 @@ def _again(layout: Layout, columns: Columns, rings: Rings, row: int, time: int, 
     state = columns.state[row]
     tail, pending = state[LIVE, TAIL] + 1, state[LIVE, PENDING]
     if time > state[NEWER, NEWEST]:
-        state[LIVE] = state[NEWER]
+        memory.copy_slot(columns.state, row, NEWER, LIVE)
     else:
-        state[LIVE] = state[OLDER]
-        state[NEWER] = state[OLDER]
+        memory.copy_slot(columns.state, row, OLDER, LIVE)
+        memory.copy_slot(columns.state, row, OLDER, NEWER)
     live = state[LIVE]
     while live[TAIL] < tail:
         _take(layout, rings, row, live)

@@ -42,7 +42,7 @@ def observe(skies: dict[str, Sky], stations: frozenset[str], readings: Readings)
 
     `skies` is changed. Only values that are trusted count; what comes after its noon has passed does not change it.
     """
-    if not any(series.station in stations for series in readings.series):
+    if not stations or stations.isdisjoint([series.station for series in readings.series]):
         return
     for reading in readings.each():
         if reading.station in stations and reading.quality is Quality.GOOD:
