@@ -19,7 +19,7 @@ import pytest
 from services.embedded.ports import free_port
 from services.identities import update
 from services.settings import Role
-from tests.conftest import until
+from tests.conftest import signals_alone, until
 from tests.deploy.mosquitto import COUNTY, ROOT, Mosquitto, mosquitto
 from tests.services.console.test_health import lag, samples
 from tongluo.county_folder import read_folder
@@ -41,6 +41,7 @@ def role(
                 "TONGLUO_HEALTH_PORT": str(health_port),
                 "TONGLUO_STORE_FILE": str(folder / "store"),
                 "TONGLUO_COUNTY": str(COUNTY),
+                "TONGLUO_RULES": str(signals_alone()),
                 **environment,
             },
             cwd=ROOT,

@@ -9,13 +9,13 @@ import httpx
 import msgspec
 import pytest
 
-from tests.conftest import until
+from tests.conftest import signals_alone, until
 from tests.scenarios.command import Command, command
 from tests.scenarios.field import alerts, gateways, officer, publish_stubbornly, storm
 
 
 async def test_ctrl_c_leaves_nothing_behind_and_the_data_come_back(tmp_path: Path) -> None:
-    with command(tmp_path, "demo", TONGLUO_CLOCK="event") as program:
+    with command(tmp_path, "demo", TONGLUO_CLOCK="event", TONGLUO_RULES=str(signals_alone())) as program:
         await program.started()
         password = program.wait_for(r"password (\S+)")[1]
         async with officer(program.url) as api:
@@ -93,7 +93,7 @@ async def _fails(data: Path, **environment: str) -> tuple[int, str]:
 
 
 async def test_a_second_start_on_the_same_folder_disturbs_nobody(tmp_path: Path) -> None:
-    with command(tmp_path, "demo", TONGLUO_CLOCK="event") as program:
+    with command(tmp_path, "demo", TONGLUO_CLOCK="event", TONGLUO_RULES=str(signals_alone())) as program:
         await program.started()
         second = Command(tmp_path, "demo", TONGLUO_CLOCK="event")
         with pytest.raises(AssertionError):
@@ -159,7 +159,7 @@ async def test_the_demonstration_never_touches_a_real_store(tmp_path: Path) -> N
 
 async def test_a_replay_demonstration_begins_again_where_it_was(tmp_path: Path) -> None:
     """It says what time it is there, and its loudspeaker is subscribed again though somebody deleted it."""
-    with command(tmp_path, "demo", TONGLUO_CLOCK="event") as program:
+    with command(tmp_path, "demo", TONGLUO_CLOCK="event", TONGLUO_RULES=str(signals_alone())) as program:
         await program.started()
         assert not any("has readings" in line for line in program.output)
         async with officer(program.url) as api:

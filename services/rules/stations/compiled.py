@@ -1,11 +1,14 @@
 """Compiling the kernels: plain Python over numpy columns, made machine code by numba (docs/decisions/0017)."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Its name begins with an underscore because code that allocates cannot be compiled so; ours does not.
+_WITHOUT_REFERENCE_COUNTS: Final[dict[str, Any]] = {"_nrt": False}
 
 
 def compiled(function: F) -> F:
@@ -24,8 +27,8 @@ def inlined(function: F) -> F:
 
 def _made(function: F, *, forceinline: bool) -> F:
     try:
-        made = numba.njit(cache=True, forceinline=forceinline, _nrt=False)(function)
+        made = numba.njit(cache=True, forceinline=forceinline, **_WITHOUT_REFERENCE_COUNTS)(function)
     except RuntimeError:
         # Neither beside the source nor in the user's cache may be written: compiled anew at every start.
-        made = numba.njit(forceinline=forceinline, _nrt=False)(function)
+        made = numba.njit(forceinline=forceinline, **_WITHOUT_REFERENCE_COUNTS)(function)
     return cast("F", made)

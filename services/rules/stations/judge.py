@@ -90,7 +90,9 @@ class StationJudge:
         """Changes with the place of their reading; those of one reading stay in their order."""
         which, times = np.asarray(readings.which, np.int64), np.asarray(readings.time_us, np.int64)
         values = np.asarray(readings.value, np.float64)
-        flags = np.asarray(readings.flags, np.int64) if len(readings.flags) else np.zeros(len(which), np.int64)
+        flags = (
+            np.asarray(readings.flags, np.int64) if len(readings.flags) else np.zeros(len(which), np.int64)
+        )
         for metric in dict.fromkeys([series.metric for series in readings.series]):
             table = self._tables.get(metric)
             if table is None:

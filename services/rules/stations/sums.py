@@ -133,7 +133,9 @@ def judge(
     for nth in range(start, len(batch.row)):
         row, time, wet = batch.row[nth], batch.time[nth], batch.amount[nth] > 0
         newer = time > state[row, LIVE, NEWEST]
-        quiet = time < state[row, LIVE, NEXT] and state[row, LIVE, HELD] == 0 and state[row, LIVE, PENDING] == 0
+        quiet = (
+            time < state[row, LIVE, NEXT] and state[row, LIVE, HELD] == 0 and state[row, LIVE, PENDING] == 0
+        )
         due = state[row, LIVE, NEWEST] >= state[row, LIVE, KEPT] + layout.lateness
         if newer and quiet and not wet and not due and batch.backfill[nth] == 0:
             # Most readings: dry, and nothing else happens.
