@@ -8,24 +8,24 @@ import msgspec
 
 from tongluo.hazards import Words
 
+# gc=False: values that hold no cycles and come by the hundred thousand in a storm; the collector need not walk them.
+
 
 @functools.total_ordering
 class Level(enum.Enum):
-    """Warning levels 蓝 < 黄 < 橙 < 红. On the wire the English word; compared by severity."""
+    """Warning levels 蓝 < 黄 < 橙 < 红. On the wire the English word; compared by severity.
+
+    `rank` is 1 (blue) to 4 (red); 0 is left for 'no level'.
+    """
 
     BLUE = "blue"
     YELLOW = "yellow"
     ORANGE = "orange"
     RED = "red"
 
-    @property
-    def rank(self) -> int:
-        """1 (blue) to 4 (red); 0 is left for 'no level'."""
-        return _RANK[self]
-
-    @property
-    def zh(self) -> str:
-        return _ZH[self]
+    # Looked up by every comparison: an attribute, since members are slow keys.
+    rank: int
+    zh: str
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, Level):
@@ -33,8 +33,8 @@ class Level(enum.Enum):
         return self.rank < other.rank
 
 
-_RANK = {level: rank for rank, level in enumerate(Level, start=1)}
-_ZH = dict(zip(Level, "蓝黄橙红", strict=True))
+for _rank, (_level, _zh) in enumerate(zip(Level, "蓝黄橙红", strict=True), start=1):
+    _level.rank, _level.zh = _rank, _zh
 _OF_RANK: tuple[Level | None, ...] = (None, *Level)
 
 
@@ -57,7 +57,7 @@ class Side(enum.StrEnum):
     """At or below: phreatic depth, dry beach, freeboard."""
 
 
-class Criterion(msgspec.Struct, frozen=True, omit_defaults=True):
+class Criterion(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The line that was crossed: `indicator` on that side of `reach` means `level`; beyond `release` it no longer does."""
 
     level: Level
@@ -67,7 +67,7 @@ class Criterion(msgspec.Struct, frozen=True, omit_defaults=True):
     side: Side = Side.ABOVE
 
 
-class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
+class Measure(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """An indicator's value at the moment of judgement, in `unit`. `window_s` is how far back it looks."""
 
     indicator: str
@@ -77,7 +77,7 @@ class Measure(msgspec.Struct, frozen=True, omit_defaults=True):
     window_s: float | None = None
 
 
-class Used(msgspec.Struct, frozen=True):
+class Used(msgspec.Struct, frozen=True, gc=False):
     """The readings that were looked at: how many in the longest window, the first and the last."""
 
     count: int
@@ -85,7 +85,7 @@ class Used(msgspec.Struct, frozen=True):
     last: datetime
 
 
-class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
+class Vote(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What one station, or one item of it, or another rule's site says. `doubtful`: by suspect readings alone.
 
     `holds`: whether it counts toward the condition it was asked for; `since` when it has said so; `words` what was asked,
@@ -101,7 +101,7 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True):
     words: Words | None = None
 
 
-class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):
+class Forecast(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """When a slope may fail (inverse velocity): `time` within `earliest` to `latest`, or None with the reason why not."""
 
     time: datetime | None
@@ -111,7 +111,7 @@ class Forecast(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: Words | None = None
 
 
-class Fix(msgspec.Struct, frozen=True, omit_defaults=True):
+class Fix(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where a fire is (WGS 84) and how surely: the axes (m) and the bearing (degrees) of its error ellipse, 1 sigma."""
 
     latitude: float
@@ -122,7 +122,7 @@ class Fix(msgspec.Struct, frozen=True, omit_defaults=True):
     cameras: tuple[str, ...] = ()
 
 
-class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What the judgement looked at, at event time `time`.
 
     `station` is the one that decided (a site's id where no single one did). `sentence` is what a duty officer reads,
@@ -150,7 +150,7 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
         return next((one for one in self.measures if one.indicator == indicator), None)
 
 
-class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Identified by (rule, site, time): found twice, it is the same finding. `drill`: found of an exercise's readings."""
 
     rule: str

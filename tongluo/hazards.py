@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 
-class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The same in the users' languages."""
 
     zh: str

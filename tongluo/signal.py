@@ -13,7 +13,7 @@ from tongluo.hazards import Words
 from tongluo.liveness import StationEvent
 
 
-class SiteLevel(msgspec.Struct, frozen=True, tag="level", omit_defaults=True):
+class SiteLevel(msgspec.Struct, frozen=True, tag="level", omit_defaults=True, gc=False):
     """A station rule's level at a site changed (None: given up). `figure` says by which figure."""
 
     rule: str

@@ -1,5 +1,6 @@
 """What a change of level is told with: the figures, the line, the votes, and the sentence a duty officer reads."""
 
+import functools
 import math
 from datetime import datetime, timedelta, timezone
 from typing import Final
@@ -15,13 +16,14 @@ from tongluo.hazards import Words
 from tongluo.readings import moment
 from tongluo.region import County
 
+_MINUTE_US: Final = 60_000_000
 BEIJING: Final = timezone(timedelta(hours=8))
 _UNITS_ZH: Final = {
     "mm": "毫米", "m": "米", "mm/h": "毫米/小时", "mm/d": "毫米/天", "mm/d2": "毫米/天²", "l/s": "升/秒", "kPa": "千帕", "deg": "度",
 }  # fmt: skip
 
 
-class Case(msgspec.Struct, frozen=True):
+class Case(msgspec.Struct, frozen=True, gc=False):
     """What is to be told: a site's level from `time` on, the votes that make it, the change of the station that decided."""
 
     plan: Plan
@@ -97,15 +99,21 @@ def amount(value: float) -> str:
     )
 
 
+@functools.lru_cache(maxsize=4096)
+def _when(minute: int) -> Words:
+    """A minute since 1970, as it is said; in a storm thousands of sites say the same few."""
+    local = moment(minute * _MINUTE_US).astimezone(BEIJING)
+    return Words(f"{local.month}月{local.day}日 {local:%H:%M}", f"{local:%d %b %H:%M} Beijing time")
+
+
 def sentence(case: Case, name: str, criterion: Criterion | None, deciding: Measure | None) -> Words:
     """What a duty officer reads."""
-    local = moment(case.change.time_us).astimezone(BEIJING)
-    when_zh, when_en = f"{local.month}月{local.day}日 {local:%H:%M}", f"{local:%d %b %H:%M} Beijing time"
+    when = _when(case.change.time_us // _MINUTE_US)
     item, level = case.judged.item.words, case.level
     if level is None or criterion is None or deciding is None:
         return Words(
-            f"{name} 截至 {when_zh}，{item.zh}已回到解除线以内。",
-            f"{name}: by {when_en} {item.en} was back within its release line.",
+            f"{name} 截至 {when.zh}，{item.zh}已回到解除线以内。",
+            f"{name}: by {when.en} {item.en} was back within its release line.",
         )
     said = figure(deciding)
     unit = f" {deciding.unit}" if deciding.unit else ""
@@ -114,8 +122,8 @@ def sentence(case: Case, name: str, criterion: Criterion | None, deciding: Measu
     line = amount(criterion.reach)
     more = _counted(case, criterion.level)
     return Words(
-        f"{name} 截至 {when_zh}，{said.zh}，{side_zh}{criterion.level.zh}色线 {line}{unit_zh}。{more.zh}",
-        f"{name}: {said.en} by {when_en}, {side_en} the {criterion.level.value} line of {line}{unit}.{more.en}",
+        f"{name} 截至 {when.zh}，{said.zh}，{side_zh}{criterion.level.zh}色线 {line}{unit_zh}。{more.zh}",
+        f"{name}: {said.en} by {when.en}, {side_en} the {criterion.level.value} line of {line}{unit}.{more.en}",
     )
 
 

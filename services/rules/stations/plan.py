@@ -173,6 +173,14 @@ def profile(
     return tuple(_drawn(plan, line, found) for line in plan.lines)
 
 
+def alike(plan: Plan, catalogue: Catalogue, station: Station, site: Site | None) -> tuple[bool, ...] | None:
+    """Stations for which this is the same have the same lines; None for one of which any table says something."""
+    tables = (catalogue.thresholds, catalogue.parameters)
+    if station.thresholds or any(place in table for table in tables for place in (station.id, station.site)):
+        return None
+    return tuple(site is None or judged.rule.judges(site) for judged in plan.judged)
+
+
 def _drawn(plan: Plan, line: Line, found: Mapping[tuple[int, str, Level], Reach]) -> tuple[float, ...]:
     gauge = plan.gauges[line.gauge]
     reach = found.get((line.judged, gauge.indicator.name, line.level))

@@ -14,12 +14,12 @@ from services.rules.stations.memory import Memory
 from services.rules.stations.plan import Plan
 from services.rules.stations.sums import Batch
 from services.rules.stations.told import LIVE, SLOTS, Floats, Ints, Sheet
-from tongluo.region import County, Station, StationKind
+from tongluo.region import County, Site, Station, StationKind
 
 _DAY_US: Final = sums.DAY_US
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A judged item's level at a station changed at `time_us`. `nth` is the reading of the batch that showed it."""
 
     metric: str
@@ -67,6 +67,8 @@ class Table:
         self._now = np.zeros(len(plan.gauges))
         self._sheet: Sheet = told.sheet(len(plan.gauges))
         self._profiles: dict[tuple[tuple[float, ...], ...], int] = {}
+        # Of stations of which no table says anything, by which rules judge their sites.
+        self._alike: dict[tuple[bool, ...], int] = {}
         self._profile = np.zeros(0, np.int64)
         self._interval = np.zeros(0, np.int64)
         self._parameter = np.zeros((0, len(plan.parameters)))
@@ -78,6 +80,7 @@ class Table:
         """Take up the thresholds and parameters that stations have now."""
         self._catalogue, self._county = catalogue, county
         self._profiles.clear()
+        self._alike.clear()
         self._drawn = False
         for row in range(len(self._names)):
             self._describe(row)
@@ -110,16 +113,26 @@ class Table:
         county = self._county
         station = (county.stations.get(name) if county is not None else None) or _stranger(name)
         site = county.sites.get(station.site) if county is not None else None
+        alike = plans.alike(self.plan, self._catalogue, station, site)
+        if alike is not None and alike in self._alike:
+            self._profile[row] = self._alike[alike]
+        else:
+            self._profile[row] = self._new_profile(station, site)
+            if alike is not None:
+                self._alike[alike] = int(self._profile[row])
+        self._interval[row] = station.interval_s * 1_000_000
+        if self.plan.parameters:
+            self._parameter[row] = plans.parameters(self.plan, self._catalogue, station)
+
+    def _new_profile(self, station: Station, site: Site | None) -> int:
+        """Which of the profiles is a station's."""
         lines = plans.profile(self.plan, self._catalogue, station, site)
         # NaN is not itself: by its text two profiles without a line are the same.
         key = tuple(tuple(-math.inf if math.isnan(x) else x for x in line) for line in lines)
         if key not in self._profiles:
             self._profiles[key] = len(self._profiles)
             self._drawn = False
-        self._profile[row] = self._profiles[key]
-        self._interval[row] = station.interval_s * 1_000_000
-        if self.plan.parameters:
-            self._parameter[row] = plans.parameters(self.plan, self._catalogue, station)
+        return self._profiles[key]
 
     def _draw(self) -> None:
         """The profiles as arrays."""

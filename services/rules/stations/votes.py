@@ -13,7 +13,7 @@ from tongluo.finding import Level, Vote, of_rank, rank
 NO_TIME: Final = -(2**62)
 
 
-class Said(msgspec.Struct, array_like=True):
+class Said(msgspec.Struct, array_like=True, gc=False):
     """What one station says of one item: by trusted readings, and by all of them, suspect ones too (ranks); and the change
     that made it say so."""
 
@@ -22,7 +22,7 @@ class Said(msgspec.Struct, array_like=True):
     why: Change | None = None
 
 
-class SiteVotes(msgspec.Struct):
+class SiteVotes(msgspec.Struct, gc=False):
     """Of one rule at one site: what is said, by station and item; the level last told (rank) and when (microseconds)."""
 
     said: dict[str, dict[str, Said]] = {}
