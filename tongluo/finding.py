@@ -151,7 +151,7 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Identified by (rule, site, time): found twice, it is the same finding. `drill`: found of an exercise's readings."""
+    """Identified by (rule, site, time, drill): found twice, it is the same finding. `drill`: found of an exercise's readings."""
 
     rule: str
     hazard: str

@@ -78,6 +78,14 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     longitude: Longitude
 
 
+class Purpose(enum.StrEnum):
+    """What a station's readings are for."""
+
+    WATCH = "watch"
+    DRILL = "drill"
+    """An exercise: all that they lead to is marked a drill, and they count for nothing else."""
+
+
 class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One place with sensors. `interval_s` is how often it should speak, in seconds.
 
@@ -102,6 +110,7 @@ class Station(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     thresholds: dict[str, dict[Level, float]] = {}
     base_level_m: float | None = None
     rain_elements: tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9A-F]{2}$")], ...] = ()
+    purpose: Purpose = Purpose.WATCH
 
 
 class Responder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

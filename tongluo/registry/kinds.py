@@ -16,6 +16,7 @@ from tongluo.region import (
     Gateway,
     Head,
     Place,
+    Purpose,
     Responder,
     Site,
     SiteKind,
@@ -48,7 +49,17 @@ def fields_of(type_: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.Field
 
 
 _OWN_STATION: Final = frozenset(
-    {"site", "gateway", "metrics", "interval_s", "limits", "thresholds", "base_level_m", "rain_elements"}
+    {
+        "site",
+        "gateway",
+        "metrics",
+        "interval_s",
+        "limits",
+        "thresholds",
+        "base_level_m",
+        "rain_elements",
+        "purpose",
+    }
 )
 
 #: In the order in which they refer to each other.
@@ -111,6 +122,7 @@ CHINESE: Final = {
     "职责": "duty",
     "电话": "phone",
     "备注": "note",
+    "用途": "purpose",
 }
 
 _ID = Words("只能用字母、数字、- 和 _，1 至 64 个", "must be 1 to 64 letters, digits, - and _")
@@ -153,6 +165,7 @@ _MUST: Final[dict[str, Words]] = {
     "rain_elements": Words(
         "应为两位十六进制要素标识符的列表", "must be a list of SL 651 elements of two hexadecimal digits"
     ),
+    "purpose": _choice(Purpose),
     "limits": Words("应按监测项列出限值", "must be limits by metric"),
     "thresholds": Words("应按指标和等级列出阈值", "must be thresholds by indicator and level"),
 }

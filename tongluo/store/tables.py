@@ -99,7 +99,7 @@ shadow_finding = Table(
     _time("time", primary_key=True),
     Column("hazard", Text, nullable=False),
     Column("level", Text),
-    Column("drill", Boolean, nullable=False),
+    Column("drill", Boolean, primary_key=True),
     Column("evidence", JSONB, nullable=False),
     _time("recorded"),
 )

@@ -41,7 +41,7 @@ class Neighbours:
             for r in range(row - 1, row + 2)
             for c in range(column - reach, column + reach + 1)
             for other in self._cells.get((r, c), ())
-            if self._stations[other].id != here.id
+            if self._stations[other].id != here.id and self._stations[other].purpose is here.purpose
         ]
         return [other for distance, other in sorted(near) if distance <= RADIUS_KM][:MOST]
 

@@ -16,7 +16,7 @@ from services.rules.county.silence import Told as LastTold
 from services.rules.fire.judge import FireJudge, FireState
 from tongluo.finding import Evidence, Finding, Level
 from tongluo.hazards import Words
-from tongluo.region import County
+from tongluo.region import County, Purpose
 from tongluo.signal import Sighting, Signal, SiteLevel, Spoke, Tick, time_of
 
 # A signal by a clock of the field that is further ahead of the newest Tick is taken to be this much ahead: one wrong clock
@@ -68,9 +68,9 @@ class CountyJudge:
     nothing. A signal that comes late is judged with all that is known, and what it brings is told at its own time. Of one
     rule at one site, findings follow each other by at least a microsecond.
 
-    Exercises. A level with `drill` is judged in a world of its own, with the same rules and nothing else in common but
-    that findings of a rule at a site, which are known by their times, follow each other in one row. Nobody is silent
-    there, and nothing burns.
+    Exercises. A level with `drill`, or what a camera of an exercise saw, is judged in a world of its own, with the same
+    rules and nothing else in common but that findings of a rule at a site, which are known by their times, follow each
+    other in one row. Nobody is silent there.
 
     Change. A state that another catalogue or registry was judged by is looked through at the next signal: what is gone
     is forgotten and, where a level was told, told to be over; what stays keeps its level until its own rule gives it up.
@@ -96,11 +96,22 @@ class CountyJudge:
         found = self._review(state) if state.edition != self._edition else []
         found += self._settle(state)
         if not isinstance(signal, Tick):
-            drill = isinstance(signal, SiteLevel) and signal.drill
+            drill = self._is_drill(signal)
             world = state.drill if drill else state.real
             found += self._tell(state, self._hear(world, _at(signal, time)), drill=drill)
             found += self._settle(state)
         return found
+
+    def _is_drill(self, signal: Signal) -> bool:
+        """Whether a signal belongs to an exercise."""
+        match signal:
+            case SiteLevel():
+                return signal.drill
+            case Sighting(detection):
+                camera = self._county.stations.get(detection.camera)
+                return camera is not None and camera.purpose is Purpose.DRILL
+            case _:
+                return False
 
     def due(self, state: CountyState) -> datetime | None:
         """When a Tick would next change something, if no other signal comes; the time of `now` or before: at once."""

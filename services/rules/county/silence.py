@@ -12,7 +12,7 @@ from services.rules.county.levels import Levels, hear, knows, review
 from services.rules.county.near import Nearness
 from tongluo.finding import Finding, Level, of_rank, rank
 from tongluo.liveness import LEAST_SILENCE, Cause, EventKind, StationEvent
-from tongluo.region import County
+from tongluo.region import County, Purpose
 from tongluo.signal import Signal, SiteLevel, Spoke
 
 Told = Callable[[str, str], Level | None]
@@ -120,7 +120,8 @@ class SilenceJudge:
     def _take(self, state: SilenceState, event: StationEvent) -> bool:
         """Whether an event says something new: it may come twice, and of a station that is gone."""
         known = state.newest.get(event.station)
-        if event.station not in self._county.stations or (known is not None and event.time <= known):
+        station = self._county.stations.get(event.station)
+        if station is None or station.purpose is Purpose.DRILL or (known is not None and event.time <= known):
             return False
         state.newest[event.station] = event.time
         if event.kind is EventKind.SPEAKING_AGAIN:

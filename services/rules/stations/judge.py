@@ -20,13 +20,17 @@ from tongluo.finding import Evidence, Finding, Forecast, Level, rank
 from tongluo.hazards import Words
 from tongluo.quality import BAD_FLAGS, SUSPECT_FLAGS, Flag
 from tongluo.readings import Readings, Series, moment
-from tongluo.region import County
+from tongluo.region import County, Purpose
 from tongluo.signal import SiteLevel, Weather
 
 # Neither counts: a value that is not believed at all, and one whose identity came before.
 _UNCOUNTED: Final = int(BAD_FLAGS | Flag.DUPLICATE)
 _SUSPECT: Final = int(SUSPECT_FLAGS)
 _LATE: Final = int(Flag.LATE)
+
+
+# A site, and whether in an exercise: what its stations say there counts apart.
+Place = tuple[str, bool]
 
 
 class Judgement(msgspec.Struct):
@@ -42,7 +46,7 @@ class Kept(msgspec.Struct):
 
     catalogue: Catalogue
     tables: dict[str, Packed]
-    votes: dict[str, dict[str, SiteVotes]]
+    votes: dict[str, dict[Place, SiteVotes]]
     sites: dict[str, str]
     skies: dict[str, Sky] = {}
 
@@ -59,7 +63,7 @@ class StationJudge:
         self._county = county
         self._plans = plans.plans(catalogue, county)
         self._tables = {metric: Table(plan, catalogue, county) for metric, plan in self._plans.items()}
-        self._votes: dict[str, dict[str, SiteVotes]] = {rule.id: {} for rule in catalogue.station_rules}
+        self._votes: dict[str, dict[Place, SiteVotes]] = {rule.id: {} for rule in catalogue.station_rules}
         self._sites: dict[str, str] = {}
         self._skies: dict[str, Sky] = {}
         self._weather_stations = weather.watched(county)
@@ -78,11 +82,11 @@ class StationJudge:
         told = Judgement(findings=self._ended)
         self._ended = []
         for plan, change in self._owed:
-            self._hear(plan, change, self._site(change.station), told)
+            self._hear(plan, change, (self._site(change.station), self._is_drill(change.station)), told)
         self._owed.clear()
         for nth, plan, change in sorted(self._changes(readings), key=lambda found: found[0]):
             site = self._sites[change.station] = readings.series[readings.which[nth]].site
-            self._hear(plan, change, site, told)
+            self._hear(plan, change, (site, self._is_drill(change.station)), told)
         told.weather += weather.observe(self._skies, self._weather_stations, readings)
         return told
 
@@ -120,10 +124,14 @@ class StationJudge:
         known = self._county.stations.get(station) if self._county is not None else None
         return known.site if known is not None else self._sites[station]
 
-    def _hear(self, plan: Plan, change: Change, site: str, told: Judgement) -> None:
+    def _is_drill(self, station: str) -> bool:
+        known = self._county.stations.get(station) if self._county is not None else None
+        return known is not None and known.purpose is Purpose.DRILL
+
+    def _hear(self, plan: Plan, change: Change, place: Place, told: Judgement) -> None:
         """A station's change, and what it means for its site."""
         judged = plan.judged[change.judged]
-        votes = self._votes[judged.rule.id].setdefault(site, SiteVotes())
+        votes = self._votes[judged.rule.id].setdefault(place, SiteVotes())
         hear(votes, judged.item.id, change)
         level = decide(judged.rule, votes)
         if rank(level) == votes.level:
@@ -131,12 +139,12 @@ class StationJudge:
         # Findings of one site follow each other in time, also when its stations' clocks do not agree.
         time_us = max(change.time_us, votes.told_us + 1)
         votes.level, votes.told_us = rank(level), time_us
-        self._tell(plan, change, site, level, votes, told)
+        self._tell(plan, change, place, level, votes, told)
 
     def _tell(
-        self, plan: Plan, change: Change, site: str, level: Level | None, votes: SiteVotes, told: Judgement
+        self, plan: Plan, change: Change, place: Place, level: Level | None, votes: SiteVotes, told: Judgement
     ) -> None:
-        rule = plan.judged[change.judged].rule
+        rule, (site, drill) = plan.judged[change.judged].rule, place
         why = decider(votes, level, change)
         its_plan = self._plans[why.metric]
         judged = its_plan.judged[why.judged]
@@ -144,9 +152,9 @@ class StationJudge:
         case = Case(its_plan, why, level, time, votes)
         because = evidence(case, self._county, self._forecast(its_plan, judged, why))
         if rule.tell:
-            told.findings.append(Finding(rule.id, rule.hazard, site, time, level, because))
+            told.findings.append(Finding(rule.id, rule.hazard, site, time, level, because, drill))
         if rule.id in self._listened:
-            told.levels.append(SiteLevel(rule.id, site, time, level, because.figure))
+            told.levels.append(SiteLevel(rule.id, site, time, level, because.figure, drill))
 
     def _forecast(self, plan: Plan, judged: Judged, change: Change) -> Forecast | None:
         """When a slope may fail, by all readings held of it."""
@@ -189,24 +197,26 @@ class StationJudge:
             else:
                 after._owed += [(table.plan, change) for change in bring_over(table, before)]
         changed = {metric for metric, table in after._tables.items() if table is not self._tables.get(metric)}
-        for rule, sites in self._votes.items():
+        for rule, places in self._votes.items():
             kept = next((one for one in catalogue.station_rules if one.id == rule), None)
             if kept is not None:
                 items = {item.id for item in kept.items}
-                after._votes[rule] = {site: forget(votes, items, changed) for site, votes in sites.items()}
+                after._votes[rule] = {place: forget(votes, items, changed) for place, votes in places.items()}
             else:
-                after._ended += [self._end(rule, site, votes) for site, votes in sites.items() if votes.level]
+                after._ended += [
+                    self._end(rule, place, votes) for place, votes in places.items() if votes.level
+                ]
         return after
 
-    def _end(self, rule_id: str, site: str, votes: SiteVotes) -> Finding:
+    def _end(self, rule_id: str, place: Place, votes: SiteVotes) -> Finding:
         """The level of a rule that is no longer in the catalogue is given up."""
         rule = next(one for one in self.catalogue.station_rules if one.id == rule_id)
-        time = moment(votes.told_us + 1)
+        time, (site, drill) = moment(votes.told_us + 1), place
         words = Words(
             f"规则{rule.name.zh}已停用，预警随之解除。", f"The rule {rule.name.en} is no longer in force."
         )
         because = Evidence(rule.id, rule.version, site, time, words, Words("", ""), source=rule.source)
-        return Finding(rule.id, rule.hazard, site, time, None, because)
+        return Finding(rule.id, rule.hazard, site, time, None, because, drill)
 
 
 def listened(catalogue: Catalogue) -> frozenset[str]:

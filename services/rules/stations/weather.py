@@ -10,7 +10,7 @@ from services.rules.stations.plan import LOCAL
 from tongluo.quality import Quality
 from tongluo.reading import Reading
 from tongluo.readings import Readings
-from tongluo.region import County
+from tongluo.region import County, Purpose
 from tongluo.signal import Weather
 
 NEEDED: Final = ("temperature", "humidity", "wind_speed")
@@ -33,7 +33,9 @@ def watched(county: County | None) -> frozenset[str]:
     if county is None:
         return frozenset()
     return frozenset(
-        one.id for one in county.stations.values() if all(metric in one.metrics for metric in NEEDED)
+        one.id
+        for one in county.stations.values()
+        if one.purpose is Purpose.WATCH and all(metric in one.metrics for metric in NEEDED)
     )
 
 

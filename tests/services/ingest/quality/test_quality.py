@@ -16,7 +16,7 @@ from services.ingest.quality.steps import STEPS, neighbour_disagreement
 from tests.services.ingest.quality.reference import LATE_AFTER, Slow
 from tongluo.quality import Flag, Limits, Quality, quality
 from tongluo.readings import Readings, microseconds
-from tongluo.region import County, Gateway, Site, SiteKind, Station, StationKind
+from tongluo.region import County, Gateway, Purpose, Site, SiteKind, Station, StationKind
 
 START_US = microseconds(datetime(2026, 7, 1, tzinfo=UTC))
 MINUTE_US = 60_000_000
@@ -224,6 +224,16 @@ def test_the_hour_is_an_hour_and_counts_nothing_twice() -> None:
 def test_silent_neighbours_testify_to_nothing() -> None:
     here = places(station("A", "rain"), *(station(f"N{n}", "rain", km_north=n + 1) for n in range(4)))
     assert flags([(0, 5, 30.0), (0, 35, 30.0)], here) == [Flag(0), Flag(0)]
+
+
+def test_an_exercise_and_the_weather_testify_to_nothing_about_each_other() -> None:
+    drill = [
+        msgspec.structs.replace(station(f"N{n}", "rain", km_north=n + 1), purpose=Purpose.DRILL)
+        for n in range(3)
+    ]
+    wet = [*DRY_AROUND, (0, 70, 55.0)]
+    assert flags(wet, DRY)[-1] == Flag.NEIGHBOUR
+    assert flags(wet, places(station("A", "rain"), *drill))[-1] == Flag(0)
 
 
 def test_a_changed_registry_forgets_nothing_that_is_still_there() -> None:

@@ -12,6 +12,7 @@ from tests.services.rules.county.test_compound import every, rule
 from tests.services.rules.county.world import catalogue
 from tests.services.rules.fire.rules import COUNTY, RULE, START, burst, noon, seen
 from tongluo.finding import Finding, Level
+from tongluo.region import Purpose
 from tongluo.signal import Signal, Tick
 
 BLUE, YELLOW, ORANGE, RED = Level
@@ -85,3 +86,15 @@ def test_after_a_tick_nothing_is_due_before_it(log: list[Signal]) -> None:
         judge.judge(state, signal)
         due = judge.due(state)
         assert due is None or state.now is None or due > state.now
+
+
+def test_what_a_camera_of_an_exercise_saw_burns_there_only() -> None:
+    camera = msgspec.structs.replace(COUNTY.stations["C-1"], purpose=Purpose.DRILL)
+    county = msgspec.structs.replace(COUNTY, stations={**COUNTY.stations, "C-1": camera})
+    judge, state = CountyJudge(RULES, county), CountyState()
+    found = [one for signal in burst(0) for one in judge.judge(state, signal)]
+    assert [(one.rule, one.level, one.drill) for one in found] == [
+        ("forest_fire", YELLOW, True),
+        ("smoke", RED, True),
+    ]
+    assert state.real.fire.cameras == {}

@@ -21,6 +21,7 @@ from tests.services.rules.county.world import (
 )
 from tongluo.finding import Level
 from tongluo.liveness import Cause
+from tongluo.region import Purpose
 
 RULES = catalogue(silence=SILENCE)
 BLUE, YELLOW, ORANGE, RED = Level
@@ -197,3 +198,10 @@ def test_following_takes_the_stations_interval_into_account() -> None:
     for signal in (*TestTheWholeCounty.NIGHT, *(speaks(20, n) for n in (1, 2, 3, 4))):
         judge.judge(state, signal)
     assert judge.due(state) == at(20) + 2 * timedelta(hours=1)
+
+
+def test_a_silent_station_of_an_exercise_alarms_nobody() -> None:
+    station = msgspec.structs.replace(COUNTY.stations["R-1"], purpose=Purpose.DRILL)
+    county = msgspec.structs.replace(COUNTY, stations={**COUNTY.stations, "R-1": station})
+    assert judged(RULES, [silent(0, 1), tick(3 * DAY)], county=county) == []
+    assert judged(RULES, [silent(0, 1), tick(3 * DAY)]) != []

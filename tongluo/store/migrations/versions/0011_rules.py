@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.Column("time", sa.DateTime(timezone=True), primary_key=True),
         sa.Column("hazard", sa.Text, nullable=False),
         sa.Column("level", sa.Text),
-        sa.Column("drill", sa.Boolean, nullable=False),
+        sa.Column("drill", sa.Boolean, primary_key=True),
         sa.Column("evidence", JSONB, nullable=False),
         _time("recorded"),
     )

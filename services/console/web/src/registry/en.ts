@@ -28,7 +28,7 @@ export default {
   useSites: "its site's",
   kind: {
     county: 'County', division: 'Division', township: 'Township', gateway: 'Gateway', site: 'Site', station: 'Station', responder: 'Responder',
-    catchment: 'Catchment', slope: 'Slope', tailings_pond: 'Tailings pond', lookout: 'Lookout',
+    catchment: 'Catchment', slope: 'Slope', tailings_pond: 'Tailings pond', lookout: 'Lookout', watch: 'Watch', drill: 'Exercise',
   },
   what: { added: 'Added', removed: 'Removed', changed: 'Changed' },
   same: 'No difference.',
@@ -37,14 +37,14 @@ export default {
   field: {
     id: 'Id', name: 'Name', kind: 'Kind', site: 'Site', gateway: 'Gateway', division: 'Division', latitude: 'Latitude', longitude: 'Longitude',
     metrics: 'Metrics', interval_s: 'Expected interval', address: 'Protocol address', limits: 'Limits', thresholds: 'Thresholds',
-    base_level_m: 'Base level', rain_elements: 'Rain elements', areas: 'Areas', duty: 'Duty', phone: 'Phone', outline: 'Outline',
+    base_level_m: 'Base level', rain_elements: 'Rain elements', purpose: 'Purpose', areas: 'Areas', duty: 'Duty', phone: 'Phone', outline: 'Outline',
     parent: 'Parent', note: 'Note', code: 'Code', name_en: 'English name', lowest: 'Lowest', highest: 'Highest',
     per_minute: 'Most change a minute', stuck_after_s: 'Stuck after (s)', spike: 'Spike', neighbours: 'Most an hour while neighbours are dry',
     warn_below: 'Low battery', blue: 'Blue', yellow: 'Yellow', orange: 'Orange', red: 'Red', indicator: 'Indicator',
   },
   hint: {
     latitude: 'degrees, WGS 84', longitude: 'degrees, WGS 84', interval_s: 'seconds', address: 'where it is not the id',
-    base_level_m: 'metres', rain_elements: 'such as 20; 22', areas: 'division codes with ; between',
+    base_level_m: 'metres', rain_elements: 'such as 20; 22', purpose: 'readings of an exercise lead only to alerts marked as drills', areas: 'division codes with ; between',
     division: "empty: its site's", limits: "Empty: the metric's default. In the metric's unit.",
     thresholds: "Indicators such as rain_3h (rain in 3 hours); in the metric's unit.",
   },

@@ -14,6 +14,7 @@ export interface Field {
 }
 
 const STATION_KINDS = ['rain_gauge', 'displacement_point', 'pond_section', 'fire_camera'] as const
+const PURPOSES = ['watch', 'drill'] as const
 const SITE_KINDS = ['catchment', 'slope', 'tailings_pond', 'lookout'] as const
 const ID_AND_NAME: Field[] = [
   { name: 'id', input: 'text', required: true },
@@ -37,6 +38,7 @@ export const FIELDS: Record<Table, Field[]> = {
     { name: 'address', input: 'text' },
     { name: 'base_level_m', input: 'number' },
     { name: 'rain_elements', input: 'list' },
+    { name: 'purpose', input: 'choice', choices: PURPOSES },
   ],
   sites: [
     ...ID_AND_NAME,
@@ -86,7 +88,10 @@ function text(value: unknown): string {
 
 export function draftOf(table: Table, entry: Partial<Entry>): Draft {
   const texts = Object.fromEntries(FIELDS[table].map(({ name }) => [name, text(entry[name])]))
-  if (table === 'stations' && !texts.interval_s) texts.interval_s = String(DEFAULT_INTERVAL_S)
+  if (table === 'stations') {
+    texts.interval_s ||= String(DEFAULT_INTERVAL_S)
+    texts.purpose ||= 'watch'
+  }
   const limits = (entry.limits ?? {}) as Record<string, Partial<Record<Limit, number>>>
   const thresholds = (entry.thresholds ?? {}) as Record<string, Partial<Record<Level, number>>>
   return {

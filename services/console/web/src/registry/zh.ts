@@ -28,7 +28,7 @@ export default {
   useSites: '同隐患点',
   kind: {
     county: '县', division: '行政区划', township: '乡镇位置', gateway: '网关', site: '隐患点', station: '站点', responder: '责任人',
-    catchment: '小流域', slope: '边坡', tailings_pond: '尾矿库', lookout: '瞭望区',
+    catchment: '小流域', slope: '边坡', tailings_pond: '尾矿库', lookout: '瞭望区', watch: '监测', drill: '演练',
   },
   what: { added: '新增', removed: '删除', changed: '修改' },
   same: '没有差别。',
@@ -37,13 +37,13 @@ export default {
   field: {
     id: '编号', name: '名称', kind: '类型', site: '隐患点', gateway: '网关', division: '区划', latitude: '纬度', longitude: '经度',
     metrics: '监测项', interval_s: '上报间隔', address: '协议地址', limits: '限值', thresholds: '阈值', base_level_m: '水位基值',
-    rain_elements: '雨量要素', areas: '范围', duty: '职责', phone: '电话', outline: '边界', parent: '上级', note: '备注', code: '代码',
+    rain_elements: '雨量要素', purpose: '用途', areas: '范围', duty: '职责', phone: '电话', outline: '边界', parent: '上级', note: '备注', code: '代码',
     name_en: '英文名', lowest: '下限', highest: '上限', per_minute: '每分钟最大变化', stuck_after_s: '不变视为卡滞（秒）', spike: '孤立突跳',
     neighbours: '邻站无雨时的小时上限', warn_below: '低电量', blue: '蓝', yellow: '黄', orange: '橙', red: '红', indicator: '指标',
   },
   hint: {
     latitude: '度，WGS 84', longitude: '度，WGS 84', interval_s: '秒', address: '与编号不同时填写', base_level_m: '米',
-    rain_elements: '如 20; 22', areas: '区划代码，用 ; 分隔', division: '不填即同隐患点',
+    rain_elements: '如 20; 22', purpose: '演练站点的数据只产生标明演练的预警', areas: '区划代码，用 ; 分隔', division: '不填即同隐患点',
     limits: '留空即用该监测项的默认值。单位同监测项。', thresholds: '指标如 rain_3h（3 小时雨量）；单位同监测项。',
   },
   by: { start: '启动时' },
