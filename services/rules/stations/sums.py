@@ -18,28 +18,20 @@ from services.rules.stations import memory
 from services.rules.stations.compiled import compiled, inlined
 from services.rules.stations.memory import Rings
 from services.rules.stations.told import (
-    COUNT,
     DONE,
-    FIRST,
     FULL,
     LAST_TIME,
-    LATE,
-    LEVEL,
-    LINE,
     LIVE,
     NEWER,
     NOT_HELD,
-    NTH,
     OLDER,
     ROOM,
-    ROW,
-    RULE,
-    SOIL,
     STEADY,
-    TIME,
     Floats,
     Ints,
     Sheet,
+    Told,
+    write,
 )
 
 # What an indicator is.
@@ -432,31 +424,17 @@ def _tell(
         level, line = _level(layout, live, r)
         if level != columns.told[row, r]:
             columns.told[row, r] = level
-            _write(layout, live, rings, row, r, level, line, time, late, nth, out)
+            _write(layout, live, rings, Told(row, r, time, level, line, late, nth), out)
 
 
 @compiled
-def _write(
-    layout: Layout, live: Ints, rings: Rings, row: int, r: int, level: int, line: int, time: int, late: int,
-    nth: int, out: Sheet,
-) -> None:  # fmt: skip
-    place = out.number[0]
+def _write(layout: Layout, live: Ints, rings: Rings, change: Told, out: Sheet) -> None:
     first = _first(layout, live)
-    out.ints[place, ROW] = row
-    out.ints[place, RULE] = r
-    out.ints[place, TIME] = time
-    out.ints[place, LEVEL] = level
-    out.ints[place, LINE] = line
-    out.ints[place, LATE] = late
-    out.ints[place, COUNT] = live[TAIL] - first
-    out.ints[place, FIRST] = (
-        rings.times[rings.offset[row] + (first & rings.mask[row])] if first < live[TAIL] else time
-    )
-    out.ints[place, NTH] = nth
-    out.ints[place, SOIL] = soil_state(layout, live, layout.soil_of[line]) if line >= 0 else 1
+    oldest = rings.times[rings.offset[change.row] + (first & rings.mask[change.row])]
+    soil = soil_state(layout, live, layout.soil_of[change.line]) if change.line >= 0 else 1
+    place = write(out, change, live[TAIL] - first, oldest if first < live[TAIL] else change.time, soil)
     for j in range(len(layout.kind)):
-        out.values[place, j] = value(layout, live, j, time)
-    out.number[0] = place + 1
+        out.values[place, j] = value(layout, live, j, change.time)
 
 
 @compiled
@@ -536,7 +514,7 @@ def _again(layout: Layout, columns: Columns, rings: Rings, row: int, time: int, 
             level, line = _level(layout, live, r)
             if level > columns.told[row, r]:
                 columns.told[row, r] = level
-                _write(layout, live, rings, row, r, level, line, moment, 1, nth, out)
+                _write(layout, live, rings, Told(row, r, moment, level, line, 1, nth), out)
     _advance(layout, columns, rings, row, newest, -1, out)
     if live[HELD] > 0:
         _release(layout, columns, rings, row, newest, True, -1, out)

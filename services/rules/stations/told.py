@@ -5,6 +5,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from services.rules.stations.compiled import inlined
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -56,3 +58,34 @@ def sheet(indicators: int, room: int = 4096) -> Sheet:
     return Sheet(
         np.zeros((room, COLUMNS), np.int64), np.zeros((room, max(indicators, 1))), np.zeros(1, np.int64)
     )
+
+
+class Told(NamedTuple):
+    """A change of level as a kernel writes it down: under which rule, when, to what and by which line, whether late, and the
+    reading that showed it."""
+
+    row: int
+    rule: int
+    time: int
+    level: int
+    line: int
+    late: int
+    nth: int
+
+
+@inlined
+def write(out: Sheet, change: Told, count: int, first: int, soil: int) -> int:
+    """Write a change down, but for its indicators; returns at which place."""
+    place: int = out.number[0]
+    out.ints[place, ROW] = change.row
+    out.ints[place, RULE] = change.rule
+    out.ints[place, TIME] = change.time
+    out.ints[place, LEVEL] = change.level
+    out.ints[place, LINE] = change.line
+    out.ints[place, LATE] = change.late
+    out.ints[place, NTH] = change.nth
+    out.ints[place, COUNT] = count
+    out.ints[place, FIRST] = first
+    out.ints[place, SOIL] = soil
+    out.number[0] = place + 1
+    return place

@@ -15,26 +15,19 @@ from services.rules.stations.compiled import compiled
 from services.rules.stations.memory import Rings
 from services.rules.stations.sums import HELD, HOUR_US, NEWEST, PENDING, TAIL, Batch
 from services.rules.stations.told import (
-    COUNT,
     DONE,
-    FIRST,
     FULL,
-    LATE,
-    LEVEL,
-    LINE,
     LIVE,
     NEWER,
     NOT_HELD,
-    NTH,
     OLDER,
     ROOM,
-    ROW,
-    RULE,
     STEADY,
-    TIME,
     Floats,
     Ints,
     Sheet,
+    Told,
+    write,
 )
 
 # What is computed of a window.
@@ -317,28 +310,16 @@ def _tell(
         level, line = _level(layout, live, r)
         if level != columns.told[row, r]:
             columns.told[row, r] = level
-            _write(layout, columns, rings, row, r, level, line, time, late, nth, out)
+            _write(layout, columns, rings, Told(row, r, time, level, line, late, nth), out)
 
 
 @compiled
-def _write(
-    layout: Layout, columns: Columns, rings: Rings, row: int, r: int, level: int, line: int, time: int, late: int,
-    nth: int, out: Sheet,
-) -> None:  # fmt: skip
-    live = columns.state[row, LIVE]
-    place = out.number[0]
-    out.ints[place, ROW] = row
-    out.ints[place, RULE] = r
-    out.ints[place, TIME] = time
-    out.ints[place, LEVEL] = level
-    out.ints[place, LINE] = line
-    out.ints[place, LATE] = late
-    out.ints[place, COUNT] = live[TAIL] - live[HEAD]
-    out.ints[place, FIRST] = rings.times[rings.offset[row] + (live[HEAD] & rings.mask[row])]
-    out.ints[place, NTH] = nth
+def _write(layout: Layout, columns: Columns, rings: Rings, change: Told, out: Sheet) -> None:
+    live = columns.state[change.row, LIVE]
+    first = rings.times[rings.offset[change.row] + (live[HEAD] & rings.mask[change.row])]
+    place = write(out, change, live[TAIL] - live[HEAD], first, 1)
     for j in range(len(layout.function)):
-        out.values[place, j] = value(layout, columns, rings, row, live, j)
-    out.number[0] = place + 1
+        out.values[place, j] = value(layout, columns, rings, change.row, live, j)
 
 
 @compiled
@@ -387,6 +368,6 @@ def _again(layout: Layout, columns: Columns, rings: Rings, row: int, time: int, 
             level, line = _level(layout, live, r)
             if level > columns.told[row, r]:
                 columns.told[row, r] = level
-                _write(layout, columns, rings, row, r, level, line, live[NEWEST], 1, nth, out)
+                _write(layout, columns, rings, Told(row, r, live[NEWEST], level, line, 1, nth), out)
     live[PENDING] = pending
     _tell(layout, columns, rings, row, live[NEWEST], 1, nth, out)
