@@ -50,7 +50,12 @@ class CountyWork:
         return self._made
 
     def restore(self, snapshot: bytes | None) -> CountyState:
-        return _decoder.decode(snapshot) if snapshot is not None else CountyState()
+        if snapshot is None:
+            return CountyState()
+        try:
+            return _decoder.decode(snapshot)
+        except msgspec.DecodeError as error:
+            raise WireError(str(error)) from error
 
     def encode(self, state: CountyState) -> bytes:
         return _encoder.encode(state)

@@ -11,7 +11,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from tongluo.errors import Fenced
+from tongluo.errors import Fenced, WireError
 from tongluo.log.port import Assigned, Batch, Consumer, Entry, Event, Log, Revoked, Snapshot, Stored
 from tongluo.supervise import Pulse
 from tongluo.topics import Topic
@@ -38,7 +38,8 @@ class Work(Protocol[State]):
     """What is run. A partition's state must be a pure function of its entries so far."""
 
     def restore(self, snapshot: bytes | None) -> State:
-        """The state that `encode` wrote, or that of a partition of which nothing is known."""
+        """The state that `encode` wrote, or that of a partition of which nothing is known. Raises WireError for a
+        snapshot that it cannot read, as another release may have left it."""
         ...
 
     def judge(self, state: State, entry: Stored) -> tuple[list[Entry], int]:
@@ -144,10 +145,19 @@ class Runner(Generic[State]):
 
     async def _take_up(self, consumer: Consumer, number: int) -> _Partition[State]:
         snapshot = await consumer.snapshot(number)
+        try:
+            state = self._restored(snapshot)
+        except WireError as error:
+            logger.warning(
+                "partition %d: its snapshot cannot be read, state is made again from the log: %s",
+                number,
+                error,
+            )
+            snapshot, state = None, self._work.restore(None)
         offset = snapshot.offset if snapshot else 0
         consumer.seek(number, offset)
         return _Partition(
-            state=self._restored(snapshot),
+            state=state,
             judged=offset,
             committed=await consumer.committed(number),
             snapshot_at_s=time.monotonic(),

@@ -1,7 +1,7 @@
 """The judgement of readings: what each batch changes at each site, and why. Pure: no clock, no I/O."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from services.rules.stations.table import Change, Packed, Table, bring_over
 from services.rules.stations.told import Ints
 from services.rules.stations.votes import SiteVotes, decide, decider, forget, hear
 from services.rules.stations.weather import Sky
+from tongluo.errors import WireError
 from tongluo.finding import Evidence, Finding, Forecast, Level, rank
 from tongluo.hazards import Words
 from tongluo.quality import BAD_FLAGS, SUSPECT_FLAGS, Flag
@@ -41,7 +42,7 @@ class Judgement(msgspec.Struct):
     weather: list[Weather] = []
 
 
-class Kept(msgspec.Struct):
+class Kept(msgspec.Struct, forbid_unknown_fields=True):
     """All that is remembered, as a snapshot keeps it: with the catalogue that it was judged by."""
 
     catalogue: Catalogue
@@ -49,6 +50,8 @@ class Kept(msgspec.Struct):
     votes: dict[str, dict[Place, SiteVotes]]
     sites: dict[str, str]
     skies: dict[str, Sky] = {}
+    edition: Literal[1] = 1
+    """Changes with what the words of a column mean."""
 
 
 class StationJudge:
@@ -173,8 +176,11 @@ class StationJudge:
 
     @classmethod
     def unpack(cls, packed: bytes, catalogue: Catalogue, county: County | None) -> "StationJudge":
-        """As it was when packed; under another catalogue, brought over to it."""
-        kept = _decoder.decode(packed)
+        """As it was when packed; under another catalogue, brought over to it. Raises WireError if it cannot be read."""
+        try:
+            kept = _decoder.decode(packed)
+        except msgspec.DecodeError as error:
+            raise WireError(str(error)) from error
         before = cls(kept.catalogue, county)
         for metric, table in kept.tables.items():
             if before._tables[metric].shape == table.shape:

@@ -21,7 +21,7 @@ from tests.conftest import opened_log, until
 from tongluo import wire
 from tongluo.finding import Level
 from tongluo.log.kafka_address import KafkaAddress
-from tongluo.log.port import Batch, Entry, Log, Stored
+from tongluo.log.port import Assigned, Batch, Entry, Log, Snapshot, Stored
 from tongluo.reading import Reading
 from tongluo.readings import gathered
 from tongluo.supervise import Pulse
@@ -219,6 +219,26 @@ async def test_a_crash_between_judging_and_commit_is_judged_again(
         await until(lambda: at_the_end(log))
         running.cancel()
         assert await findings(log) == expected
+
+
+@pytest.mark.parametrize("seed", [1])
+async def test_a_snapshot_of_another_release_is_made_again_from_the_log(
+    dsn: str, expected: list[bytes], seed: int
+) -> None:
+    waiting = entries(seed)
+    half = len(waiting) // 2
+    async with opened_log(dsn) as log:
+        assert await judged(log, waiting[:half])
+        partitions = {number for number, end in (await log.ends(READINGS)).items() if end}
+        async with log.join(GROUP, READINGS) as consumer, asyncio.timeout(20):
+            owned: set[int] = set()
+            while not partitions <= owned:
+                event = await consumer.next(timeout_s=0.2)
+                owned |= set(event.partitions) if isinstance(event, Assigned) else set()
+            for number in partitions:
+                position = await consumer.committed(number)
+                await consumer.commit(number, position, (), Snapshot(position, b'{"of":"another release"}'))
+        assert await judged(log, waiting[half:]) == expected
 
 
 def test_restoring_a_state_leaves_the_collector_at_work() -> None:
