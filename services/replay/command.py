@@ -26,6 +26,7 @@ from services.settings import ClockKind, Embedded, Role, SameAsStore, Settings
 from services.settle import settle
 from tongluo.clock import wall_now
 from tongluo.errors import MissingPartError
+from tongluo.hazards import hazard_name
 from tongluo.reading import METRICS
 from tongluo.region import County, Gateway, Site, SiteKind, Station, StationKind
 
@@ -206,7 +207,7 @@ async def _report(running: Running, recording: Recording, wish: Wish) -> None:
             for row in (
                 await connection.execute(
                     text(
-                        "SELECT a.id, a.onset, a.site, a.peak, a.level, a.updated, "
+                        "SELECT a.id, a.hazard, a.onset, a.site, a.peak, a.level, a.updated, "
                         "array_agg(concat_ws(' ', r.transition, r.level_to) ORDER BY r.no) AS course, "
                         "(SELECT evidence FROM report w WHERE w.alert = a.id AND w.level_to = a.peak "
                         " ORDER BY w.no LIMIT 1) AS evidence "
@@ -230,6 +231,7 @@ async def _report(running: Running, recording: Recording, wish: Wish) -> None:
 def _json(alert: dict[str, Any]) -> dict[str, Any]:
     return {
         "alert": alert["id"],
+        "hazard": alert["hazard"],
         "site": alert["site"],
         "onset": alert["onset"].isoformat(),
         "peak": alert["peak"],
@@ -241,13 +243,14 @@ def _json(alert: dict[str, Any]) -> dict[str, Any]:
 
 def _table(alerts: list[dict[str, Any]]) -> None:
     table = Table(title="alerts raised")
-    for name in ("onset (UTC)", "peak", "course", "at the peak", "cleared (UTC)"):
+    for name in ("onset (UTC)", "hazard", "peak", "course", "at the peak", "cleared (UTC)"):
         table.add_column(name)
     colours = {"blue": "blue", "yellow": "yellow", "orange": "dark_orange", "red": "red"}
     for alert in alerts:
         measures = alert["evidence"].get("measures", [])
         table.add_row(
             f"{alert['onset']:%Y-%m-%d %H:%M}",
+            hazard_name(alert["hazard"]).en,
             f"[bold {colours[alert['peak']]}]{alert['peak']}[/]",
             " → ".join(alert["course"]),
             "  ".join(f"{one['name']['en']} {one['value']:g} {one['unit']}" for one in measures),

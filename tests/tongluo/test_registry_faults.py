@@ -143,6 +143,14 @@ def test_what_makes_no_sense_is_refused(old: str, new: str, field: str, words: s
     assert words in fault.words.en
 
 
+@pytest.mark.parametrize("name", ["velocity", "acceleration", "tangent_angle", "v0_ratio"])
+def test_indicators_of_displacement_go_by_names_of_their_own(name: str) -> None:
+    moving = GOOD.replace("rain_3h", name).replace('["rain"]', '["rain", "displacement"]')
+    assert told(read(moving)) == []
+    unmeasured = read(GOOD.replace("rain_3h", name))
+    assert [fault.warning for fault in unmeasured.faults] == [True]
+
+
 def test_a_dry_beach_warns_the_other_way_round() -> None:
     beach = GOOD.replace("rain_3h", "dry_beach").replace('["rain"]', '["rain", "dry_beach"]')
     assert told(read(beach)) == [(line_of(beach, "yellow"), "station R-1", "thresholds.dry_beach.yellow")]

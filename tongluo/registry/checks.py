@@ -9,7 +9,7 @@ from tongluo.hazards import Words
 from tongluo.reading import METRICS
 from tongluo.region import County, Place, Site, Station
 from tongluo.registry.convert import swapped_words
-from tongluo.registry.kinds import FALLING, metric_of
+from tongluo.registry.kinds import DERIVED, FALLING, metric_of
 from tongluo.registry.rows import Fault, Row
 
 Origins = Mapping[tuple[str, str], Row]
@@ -168,7 +168,7 @@ class _Checking:
     ) -> Iterator[Fault]:
         path, metric = f"thresholds.{indicator}", metric_of(indicator)
         if metric is None:
-            yield self.fault("station", key, path, _unknown_metric(indicator))
+            yield self.fault("station", key, path, _unknown_indicator(indicator))
         elif metric not in station.metrics:
             yield self.fault("station", key, path, _not_measured(metric), warning=True)
         falls = metric in FALLING
@@ -225,6 +225,14 @@ def _unknown_division(code: str) -> Words:
 def _unknown_metric(name: str) -> Words:
     known = ", ".join(METRICS)
     return Words(f"没有 {name} 这个监测项；有 {known}", f"unknown metric {name}; known are {known}")
+
+
+def _unknown_indicator(name: str) -> Words:
+    known = ", ".join((*METRICS, *DERIVED))
+    return Words(
+        f"没有 {name} 这个指标；指标名须以其中之一开头：{known}",
+        f"unknown indicator {name}; an indicator begins with one of {known}",
+    )
 
 
 def _not_measured(metric: str) -> Words:

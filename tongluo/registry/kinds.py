@@ -197,7 +197,13 @@ def must(kind: str, path: tuple[str, ...]) -> Words:
 FALLING: Final = frozenset({"dry_beach", "freeboard", "phreatic_depth", "battery"})
 
 
+#: Indicators that the field does not call by their metric.
+DERIVED: Final = dict.fromkeys(("velocity", "acceleration", "tangent_angle", "v0_ratio"), "displacement")
+_BEGINNINGS: Final = {**{name: name for name in METRICS}, **DERIVED}
+
+
 def metric_of(indicator: str) -> str | None:
-    """The metric an indicator is derived from: `rain_3h` is of `rain`; None where it is of none that is known."""
-    found = [name for name in METRICS if indicator == name or indicator.startswith(f"{name}_")]
-    return max(found, key=len, default=None)
+    """The metric an indicator is derived from: `rain_3h` is of `rain`, `velocity` of `displacement`; None where it is of
+    none that is known."""
+    found = [name for name in _BEGINNINGS if indicator == name or indicator.startswith(f"{name}_")]
+    return _BEGINNINGS[max(found, key=len)] if found else None
