@@ -1,7 +1,7 @@
 """A study as one page: no network, no script; Chinese and English beside each other; to be read, sent and printed. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from typing import Final
 
@@ -10,8 +10,8 @@ from services.rules.past.alerts import PastAlert
 from services.rules.past.plots import Lane
 from services.rules.past.skill import Share, Skill
 from services.rules.past.study import Course, Study, totals
-from tongluo.finding import Level
-from tongluo.hazards import hazard_name
+from tongluo.finding import Forecast, Level
+from tongluo.hazards import Words, hazard_name
 
 MOST_LANES: Final = 40
 MOST_ROWS: Final = 300
@@ -308,9 +308,28 @@ def _charts(study: Study) -> Iterator[str]:
             f"{escape(words.zh)} {escape(words.en)} · "
             f"{escape(name)} · {escape(chart.title.zh)} {escape(chart.title.en)} ({escape(chart.unit)})</figcaption>"
         )
-        sentence = chart.alert.at_peak.evidence.sentence
-        yield f'<p>{escape(sentence.zh)} <span class="en">{escape(sentence.en)}</span></p>'
+        because = chart.alert.at_peak.evidence
+        yield f'<p>{escape(because.sentence.zh)} <span class="en">{escape(because.sentence.en)}</span></p>'
+        if because.forecast is not None:
+            words = _forecast(study, because.forecast)
+            yield f'<p>{escape(words.zh)} <span class="en">{escape(words.en)}</span></p>'
         yield plots.series(chart, events, study.zone) + "</figure>"
+
+
+def _forecast(study: Study, forecast: Forecast) -> Words:
+    """When a slope may fail, or why that is not said."""
+    if forecast.time is None or forecast.earliest is None or forecast.latest is None:
+        reason = forecast.reason or Words("依据不足", "too little to go by")
+        return Words(f"不作失稳时间预报：{reason.zh}。", f"No time of failure is forecast: {reason.en}.")
+    # To the nearest minute.
+    at, earliest, latest = (
+        _time(study, one + timedelta(seconds=30))
+        for one in (forecast.time, forecast.earliest, forecast.latest)
+    )
+    return Words(
+        f"预计失稳 {at}（{earliest} 至 {latest}）。",
+        f"Failure is forecast for {at} ({earliest} to {latest}).",
+    )
 
 
 def _table(study: Study) -> Iterator[str]:

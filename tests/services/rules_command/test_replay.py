@@ -1,6 +1,7 @@
 """`tongluo rules replay`: from files and from the store, the same every time, old rules against new, as JSON and a page."""
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -8,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.__main__ import parser
@@ -16,9 +18,12 @@ from services.rules_command.replay import laid_over, replay
 from services.settings import Settings, read_settings
 from tongluo import testing
 from tongluo.errors import SettingsError, TongluoError
+from tongluo.finding import Level
+from tongluo.region import SiteKind
 from tongluo.registry.export import to_toml
 
 START = datetime(2026, 7, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
 Run = Callable[..., Any]
 
 
@@ -249,3 +254,31 @@ class _Closed(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         assert self._open, tag
         assert self._open.pop() == tag
+
+
+async def test_a_creeping_slope_is_given_its_time_of_failure(
+    tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 1/v straight in time to the moment it fails; by thresholds that the registry gives."""
+    county, fails = testing.county(1), START + timedelta(days=40)
+    thresholds = {"velocity": {Level.YELLOW: 4.0, Level.RED: 30.0}}
+    station = msgspec.structs.replace(
+        county.stations["R-1"], metrics=("displacement",), thresholds=thresholds, interval_s=21600
+    )
+    slope = msgspec.structs.replace(county.sites["S-1"], kind=SiteKind.SLOPE)
+    county = msgspec.structs.replace(county, sites={"S-1": slope}, stations={"R-1": station})
+    (tmp_path / "county.toml").write_text(to_toml(county))
+    moments = [START + timedelta(hours=6 * nth) for nth in range(159)]
+    rows = [
+        f"{time.isoformat()},R-1,displacement,{50 * math.log(40 / ((fails - time) / DAY)):.4f}\n"
+        for time in moments
+    ]
+    (tmp_path / "creep.csv").write_text("time,station,metric,value\n" + "".join(rows))
+    page = tmp_path / "report.html"
+    words = (tmp_path / "creep.csv", "--registry", tmp_path / "county.toml")
+    told = [one for one in await changes(capsys, settings, *words) if one["rule"] == "landslide"]
+    assert [one["after"] for one in told] == ["yellow", "red"]
+    for one in told:
+        assert abs(datetime.fromisoformat(one["forecast"]["time"]) - fails) < timedelta(minutes=1)
+    assert await run(settings, *words, "--report", page) == 0
+    assert "Failure is forecast for 2026-08-10 08:00" in page.read_text()
