@@ -6,6 +6,7 @@ import hmac
 import logging
 import os
 import secrets
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -61,18 +62,14 @@ class Doorkeeper:
             if stamp == self._stamp:
                 return False
             passwords, acl = (file.read_text("utf-8") for file in files)
-            rights = access.read_acl(acl)
+            identities = _identities(passwords, access.read_acl(acl))
         except (OSError, ValueError) as error:
             if self._stamp != str(error):
                 logger.error("%s: not taken up, everybody keeps what they had: %s", self._folder, error)
             self._stamp = str(error)
             return False
         self._stamp = stamp
-        self._identities = {
-            user: Identity(user, rights[user], line)
-            for user, line in access.read_passwords(passwords).items()
-            if user in rights
-        }
+        self._identities = identities
         self._verified = {user: seen for user, seen in self._verified.items() if user in self._identities}
         return True
 
@@ -102,6 +99,19 @@ class Doorkeeper:
             return None
         self._verified[user] = (known.hash, digest)
         return known
+
+
+def _identities(passwords: str, rights: Mapping[str, Rights]) -> dict[str, Identity]:
+    """Everybody with a password and rights. Raises ValueError for nobody: ingest at least is always there, so that files
+    which name nobody are just being written, or were emptied by mistake."""
+    found = {
+        user: Identity(user, rights[user], line)
+        for user, line in access.read_passwords(passwords).items()
+        if user in rights
+    }
+    if not found:
+        raise ValueError("passwords and acl name nobody in common")
+    return found
 
 
 class Complaints:
