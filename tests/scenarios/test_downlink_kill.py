@@ -78,10 +78,11 @@ async def _listen(gateway: Gateway) -> None:
 
 async def _all_answered(engine: AsyncEngine) -> bool:
     async with engine.connect() as connection:
+        # The last findings have been taken: every site has its last level. Asked first, as each statement sees the store as it
+        # is then: commands come in one transaction with levels, and may come between the two.
+        levels = dict((await connection.execute(text("SELECT site, level FROM sampling_level"))).all())
         waiting = await connection.scalar(
             text("SELECT count(*) FROM command WHERE state IN ('pending', 'sent')")
         )
-        # The last findings have been taken: every site has its last level.
-        levels = dict((await connection.execute(text("SELECT site, level FROM sampling_level"))).all())
     last = {s: level.value if level else None for s, level in zip(SITES, LAST, strict=True)}
     return not waiting and levels == last
