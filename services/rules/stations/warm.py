@@ -6,6 +6,7 @@ python -m services.rules.stations.warm
 from datetime import timedelta
 
 from services.rules.catalogue.model import Catalogue, Function, Indicator, Item, LevelLine, StationRule
+from services.rules.stations.compiled import forget_others
 from services.rules.stations.judge import StationJudge
 from tongluo.finding import Level
 from tongluo.hazards import Words
@@ -29,3 +30,4 @@ def _rule(function: Function, metric: str) -> StationRule:
 
 if __name__ == "__main__":
     warm()
+    forget_others()
