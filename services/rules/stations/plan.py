@@ -22,7 +22,7 @@ from services.rules.catalogue.model import (
     StationRule,
 )
 from services.rules.catalogue.resolve import Reach, parameter, reaches
-from services.rules.stations import sums, values
+from services.rules.stations import state, values
 from tongluo.duration import microseconds
 from tongluo.finding import Level, Side
 from tongluo.region import County, Site, Station
@@ -201,15 +201,15 @@ def parameters(plan: Plan, catalogue: Catalogue, station: Station) -> tuple[floa
     return tuple(float("nan") if one is None else one for one in found)
 
 
-def sum_layout(plan: Plan) -> sums.Layout:
+def sum_layout(plan: Plan) -> state.Layout:
     """For the kernel of rolling sums."""
     spans = sorted({g.indicator.span for g in plan.gauges if g.indicator.function is Function.SUM
                     and g.indicator.weights is None})  # fmt: skip
     events = [g.indicator.curve for g in plan.gauges if g.indicator.curve is not None]
     soils = soil_models(plan)
-    words = np.cumsum([sums.FIXED, 3 * len(spans), 3 * len(events), 3 * len(soils), len(plan.lines)])
+    words = np.cumsum([state.FIXED, 3 * len(spans), 3 * len(events), 3 * len(soils), len(plan.lines)])
     kinds, windows, weights = _indicators(plan, spans)
-    return sums.Layout(
+    return state.Layout(
         lateness=microseconds(plan.lateness),
         span=_ints(microseconds(span) for span in spans),
         kind=_ints(kinds),
@@ -254,17 +254,17 @@ def _indicators(plan: Plan, spans: list[timedelta]) -> tuple[list[int], list[int
     for gauge in plan.gauges:
         one, row = gauge.indicator, [0.0] * len(spans)
         if one.weights is not None:
-            kinds.append(sums.WEIGHTED)
+            kinds.append(state.WEIGHTED)
             windows.append(-1)
             of = {i.name: i.span for i in plan.judged[gauge.judged].item.indicators}
             for name, weight in one.weights.items():
                 row[spans.index(of[name])] += weight
         elif one.function is Function.EVENT:
-            kinds.append(sums.EVENT)
+            kinds.append(state.EVENT)
             windows.append(events)
             events += 1
         else:
-            kinds.append(sums.WINDOW)
+            kinds.append(state.WINDOW)
             windows.append(spans.index(one.span))
         weights.append(row)
     return kinds, windows, weights

@@ -9,14 +9,42 @@ the time since is judged again, from a state kept for that; what that finds is w
 told late. One further behind, or flagged as back-fill, counts toward the sums of now and raises nothing for the past.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.rules.stations import memory
 from services.rules.stations.compiled import compiled, inlined
 from services.rules.stations.memory import Rings
+from services.rules.stations.state import (
+    DAY_ENDS,
+    DAY_RAIN,
+    DAY_US,
+    EVENTS,
+    HEAD,
+    HELD,
+    HOUR_US,
+    KEPT,
+    LAST,
+    LEAVES,
+    LONG_AGO,
+    NEWEST,
+    NEXT,
+    PA,
+    PENDING,
+    RAIN,
+    SOILS,
+    START,
+    SUM,
+    TAIL,
+    TRIGGERS,
+    WEIGHTED,
+    WINDOW,
+    WINDOWS,
+    Batch,
+    Columns,
+    Layout,
+)
 from services.rules.stations.told import (
     DONE,
     FULL,
@@ -27,93 +55,14 @@ from services.rules.stations.told import (
     OLDER,
     ROOM,
     STEADY,
-    Floats,
     Ints,
     Sheet,
     Told,
     write,
 )
 
-# What an indicator is.
-WINDOW: Final = 0
-WEIGHTED: Final = 1
-EVENT: Final = 2
-
-DAY_US: Final = 86_400_000_000
-HOUR_US: Final = 3_600_000_000
 # After this many dry days the ground remembers nothing.
 MOST_DAYS: Final = 400
-
-# Before any time that a reading can have, and far enough from the ends that spans can be added and taken away.
-LONG_AGO: Final = -(2**62)
-
-# A station's state, in 64-bit words: its clock, how many entries it has had, how many triggers are held, whether back-fill
-# waits to be judged, before when nothing changes by itself, the clock of the slot NEWER; then by the layout the windows
-# (first entry, its leaving, sum), the events (start, rain, last), the soils (end of the day, its rain, Pa), the triggers.
-NEWEST: Final = 0
-TAIL: Final = 1
-HELD: Final = 2
-PENDING: Final = 3
-NEXT: Final = 4
-KEPT: Final = 5
-FIXED: Final = 6
-# Places of the layout.
-WINDOWS: Final = 0
-EVENTS: Final = 1
-SOILS: Final = 2
-TRIGGERS: Final = 3
-# Within a window's three words.
-HEAD: Final = 0
-LEAVES: Final = 1
-SUM: Final = 2
-
-
-class Layout(NamedTuple):
-    """What the rules ask, the same for all stations. Windows k, indicators j, events e, soils s, lines c, rules r.
-
-    `span` of each window (microseconds). Indicators: `kind`, the `window` or event they are of, their `weight` on each
-    window. Events: `curve` (a, b, c, shortest and longest duration in hours), `dry` that ends them. Soils: `soil`
-    (k, capacity, normal from, wet from: thousandths of mm), `day_starts` (microseconds UTC). Lines: `indicator`, `rule`,
-    `level`, `after` (microseconds), `soil_of` (-1: none). `at` are the places of windows, events, soils, triggers.
-    """
-
-    lateness: int
-    span: Ints
-    kind: Ints
-    window: Ints
-    weight: Floats
-    curve: Floats
-    dry: Ints
-    soil: Floats
-    day_starts: Ints
-    indicator: Ints
-    rule: Ints
-    level: Ints
-    after: Ints
-    soil_of: Ints
-    rules: int
-    at: Ints
-
-
-class Columns(NamedTuple):
-    """What is known of the stations, a row each: `state` by slot, `told` the level last told by rule, `profile` which of
-    the `reach` and `release` lines (by profile, line and soil state) are its, `interval` between its readings."""
-
-    state: NDArray[np.int64]
-    told: NDArray[np.int64]
-    profile: Ints
-    interval: Ints
-    reach: NDArray[np.float64]
-    release: NDArray[np.float64]
-
-
-class Batch(NamedTuple):
-    """Readings in the order in which they came: rows, times, amounts (thousandths of mm), back-fill or not."""
-
-    row: Ints
-    time: Ints
-    amount: Floats
-    backfill: Ints
 
 
 @compiled
@@ -210,17 +159,17 @@ def _at_once(layout: Layout, live: Ints, rings: Rings, row: int, interval: int, 
         soonest = min(soonest, live[at + LEAVES])
     for e in range(len(layout.dry)):
         at = layout.at[EVENTS] + 3 * e
-        if live[at + 1] > 0:
-            ends = live[at + 2] + layout.dry[e] + interval
+        if live[at + RAIN] > 0:
+            ends = live[at + LAST] + layout.dry[e] + interval
             if ends <= until:
-                live[at] = live[at + 1] = live[at + 2] = 0
+                _end(live, at)
             else:
                 soonest = min(soonest, ends)
     for s in range(len(layout.day_starts)):
         at = layout.at[SOILS] + 3 * s
-        while live[at] + 1 <= until:
+        while live[at + DAY_ENDS] < until:
             _new_day(layout, live, s, until)
-        soonest = min(soonest, live[at] + 1)
+        soonest = min(soonest, live[at + DAY_ENDS] + 1)
     live[NEXT] = soonest
 
 
@@ -240,8 +189,7 @@ def _in_order(
         if what == 1:
             _leave(layout, live, rings, row, which)
         elif what == 2:
-            at = layout.at[EVENTS] + 3 * which
-            live[at] = live[at + 1] = live[at + 2] = 0
+            _end(live, layout.at[EVENTS] + 3 * which)
         else:
             _new_day(layout, live, which, until)
         _calm(layout, columns, row, moment)
@@ -257,10 +205,10 @@ def _soonest(layout: Layout, live: Ints, interval: int) -> tuple[int, int, int]:
             moment, what, which = leaves, 1, k
     for e in range(len(layout.dry)):
         at = layout.at[EVENTS] + 3 * e
-        if live[at + 1] > 0 and live[at + 2] + layout.dry[e] + interval < moment:
-            moment, what, which = live[at + 2] + layout.dry[e] + interval, 2, e
+        if live[at + RAIN] > 0 and live[at + LAST] + layout.dry[e] + interval < moment:
+            moment, what, which = live[at + LAST] + layout.dry[e] + interval, 2, e
     for s in range(len(layout.day_starts)):
-        begins = live[layout.at[SOILS] + 3 * s] + 1
+        begins = live[layout.at[SOILS] + 3 * s + DAY_ENDS] + 1
         if begins < moment:
             moment, what, which = begins, 3, s
     return moment, what, which
@@ -277,17 +225,23 @@ def _leave(layout: Layout, live: Ints, rings: Rings, row: int, k: int) -> None:
     live[at + LEAVES] = rings.times[base + (head & mask)] + layout.span[k] if head < live[TAIL] else LAST_TIME
 
 
+@inlined
+def _end(live: Ints, at: int) -> None:
+    """An event is over."""
+    live[at + START] = live[at + RAIN] = live[at + LAST] = 0
+
+
 @compiled
 def _new_day(layout: Layout, live: Ints, s: int, until: int) -> None:
     """Pa(t+1) = k (Pa(t) + P(t)), at most the capacity. A station that was away for very long begins with dry ground."""
     at = layout.at[SOILS] + 3 * s
-    wet = layout.soil[s, 0] * (live[at + 2] + live[at + 1])
-    live[at + 2] = np.int64(np.rint(min(layout.soil[s, 1], wet)))
-    live[at + 1] = 0
-    live[at] += DAY_US
-    if until - live[at] > MOST_DAYS * DAY_US:
-        live[at] += (until - live[at]) // DAY_US * DAY_US
-        live[at + 2] = 0
+    wet = layout.soil[s, 0] * (live[at + PA] + live[at + DAY_RAIN])
+    live[at + PA] = np.int64(np.rint(min(layout.soil[s, 1], wet)))
+    live[at + DAY_RAIN] = 0
+    live[at + DAY_ENDS] += DAY_US
+    if until - live[at + DAY_ENDS] > MOST_DAYS * DAY_US:
+        live[at + DAY_ENDS] += (until - live[at + DAY_ENDS]) // DAY_US * DAY_US
+        live[at + PA] = 0
 
 
 @inlined
@@ -304,14 +258,14 @@ def _take(layout: Layout, columns: Columns, rings: Rings, row: int) -> None:
         live[NEXT] = min(live[NEXT], live[place + LEAVES])
     for e in range(len(layout.dry)):
         place = layout.at[EVENTS] + 3 * e
-        if live[place + 1] == 0:
+        if live[place + RAIN] == 0:
             # A storm starts with the stamp before its first wet reading.
-            live[place] = time - columns.interval[row]
-        live[place + 1] += amount
-        live[place + 2] = time
+            live[place + START] = time - columns.interval[row]
+        live[place + RAIN] += amount
+        live[place + LAST] = time
         live[NEXT] = min(live[NEXT], time + layout.dry[e])
     for s in range(len(layout.day_starts)):
-        live[layout.at[SOILS] + 3 * s + 1] += amount
+        live[layout.at[SOILS] + 3 * s + DAY_RAIN] += amount
 
 
 @inlined
@@ -326,12 +280,12 @@ def value(layout: Layout, live: Ints, j: int, time: int) -> float:
         return total
     e = layout.window[j]
     at = layout.at[EVENTS] + 3 * e
-    if live[at + 1] == 0:
+    if live[at + RAIN] == 0:
         return 0.0
-    hours = (live[at + 2] - live[at]) / HOUR_US
+    hours = (live[at + LAST] - live[at + START]) / HOUR_US
     hours = min(max(hours, layout.curve[e, 3]), layout.curve[e, 4])
     allowed = layout.curve[e, 2] * hours + layout.curve[e, 0] * hours ** (1.0 - layout.curve[e, 1])
-    return live[at + 1] / 1000.0 / allowed
+    return live[at + RAIN] / 1000.0 / allowed
 
 
 @inlined
@@ -339,7 +293,7 @@ def soil_state(layout: Layout, live: Ints, s: int) -> int:
     """0 dry, 1 normal, 2 wet; without a model 1."""
     if s < 0:
         return 1
-    wet = live[layout.at[SOILS] + 3 * s + 2]
+    wet = live[layout.at[SOILS] + 3 * s + PA]
     if wet >= layout.soil[s, 3]:
         return 2
     return 1 if wet >= layout.soil[s, 2] else 0
@@ -480,16 +434,16 @@ def _count(layout: Layout, state: Ints, time: int, amount: int) -> None:
             state[at + HEAD] += 1
     for e in range(len(layout.dry)):
         at = layout.at[EVENTS] + 3 * e
-        if state[at + 1] > 0 and time > state[at]:
-            state[at + 1] += amount
+        if state[at + RAIN] > 0 and time > state[at + START]:
+            state[at + RAIN] += amount
     for s in range(len(layout.day_starts)):
         at = layout.at[SOILS] + 3 * s
-        days = (state[at] - time) // DAY_US
+        days = (state[at + DAY_ENDS] - time) // DAY_US
         if days <= 0:
-            state[at + 1] += amount
+            state[at + DAY_RAIN] += amount
         else:
-            wet = state[at + 2] + amount * layout.soil[s, 0] ** days
-            state[at + 2] = np.int64(np.rint(min(layout.soil[s, 1], wet)))
+            wet = state[at + PA] + amount * layout.soil[s, 0] ** days
+            state[at + PA] = np.int64(np.rint(min(layout.soil[s, 1], wet)))
 
 
 @compiled

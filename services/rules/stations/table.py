@@ -9,14 +9,14 @@ import numpy as np
 
 from services.rules.catalogue.model import Catalogue
 from services.rules.stations import plan as plans
-from services.rules.stations import sums, told, values
+from services.rules.stations import state, sums, told, values
 from services.rules.stations.memory import Memory
 from services.rules.stations.plan import Plan
-from services.rules.stations.sums import Batch
+from services.rules.stations.state import Batch
 from services.rules.stations.told import LIVE, SLOTS, Floats, Ints, Sheet
 from tongluo.region import County, Site, Station, StationKind
 
-_DAY_US: Final = sums.DAY_US
+_DAY_US: Final = state.DAY_US
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -150,19 +150,19 @@ class Table:
         """Of a station that was never heard."""
         lines = len(self.plan.lines)
         if not self.plan.summed:
-            state = np.zeros(values.LINES + 3 * lines, np.int64)
-            state[values.LINES :: 3] = told.NOT_HELD
-            state[values.LINES + 2 :: 3] = told.NOT_HELD
+            fresh = np.zeros(values.LINES + 3 * lines, np.int64)
+            fresh[values.LINES :: 3] = told.NOT_HELD
+            fresh[values.LINES + 2 :: 3] = told.NOT_HELD
         else:
             at = self._layout.at
-            state = np.zeros(int(at[sums.TRIGGERS]) + lines, np.int64)
-            state[at[sums.TRIGGERS] :] = told.NOT_HELD
-            state[sums.NEXT] = state[sums.KEPT] = sums.LONG_AGO
-            state[at[sums.WINDOWS] + sums.LEAVES : at[sums.EVENTS] : 3] = told.LAST_TIME
+            fresh = np.zeros(int(at[state.TRIGGERS]) + lines, np.int64)
+            fresh[at[state.TRIGGERS] :] = told.NOT_HELD
+            fresh[state.NEXT] = fresh[state.KEPT] = state.LONG_AGO
+            fresh[at[state.WINDOWS] + state.LEAVES : at[state.EVENTS] : 3] = told.LAST_TIME
             for nth, day_starts in enumerate(self._layout.day_starts):
-                state[at[sums.SOILS] + 3 * nth] = day_starts - 200_000 * _DAY_US
-        state[sums.NEWEST] = sums.LONG_AGO
-        return state
+                fresh[at[state.SOILS] + 3 * nth] = day_starts - 200_000 * _DAY_US
+        fresh[state.NEWEST] = state.LONG_AGO
+        return fresh
 
     # -- judging
 
@@ -211,11 +211,11 @@ class Table:
         self._doubted[row] = twin
         self._doubts[row] = twin
 
-    def _columns(self) -> sums.Columns | values.Columns:
+    def _columns(self) -> state.Columns | values.Columns:
         if not self._drawn:
             self._draw()
         if self.plan.summed:
-            return sums.Columns(
+            return state.Columns(
                 self._state, self._told, self._profile, self._interval, self._reach, self._release
             )
         return values.Columns(
@@ -256,11 +256,11 @@ class Table:
 
     def _held(self, row: int) -> tuple[int, int]:
         """Which entries a station still needs: from the first to before the last."""
-        older, tail = self._state[row, told.OLDER], int(self._state[row, LIVE, sums.TAIL])
+        older, tail = self._state[row, told.OLDER], int(self._state[row, LIVE, state.TAIL])
         if not self.plan.summed:
             return int(older[values.HEAD]), tail
-        heads = older[self._layout.at[sums.WINDOWS] : self._layout.at[sums.EVENTS] : 3]
-        return int(min(older[sums.TAIL], *heads)) if len(heads) else int(older[sums.TAIL]), tail
+        heads = older[self._layout.at[state.WINDOWS] : self._layout.at[state.EVENTS] : 3]
+        return int(min(older[state.TAIL], *heads)) if len(heads) else int(older[state.TAIL]), tail
 
     def _make_room(self, row: int) -> None:
         first, tail = self._held(row)
@@ -282,7 +282,7 @@ class Table:
 
     def newest(self, row: int) -> int:
         """A station's clock (microseconds)."""
-        return int(self._state[row, LIVE, sums.NEWEST])
+        return int(self._state[row, LIVE, state.NEWEST])
 
     def told(self, row: int, judged: int) -> int:
         """The level last told of a judged item."""
@@ -295,9 +295,9 @@ class Table:
                    key=lambda n: self.plan.lines[n].level.rank, default=None)  # fmt: skip
         if most is None or self.plan.lines[most].level.rank <= self.told(row, judged):
             return
-        place = int(self._layout.at[sums.TRIGGERS]) + most if self.plan.summed else values.LINES + 3 * most
+        place = int(self._layout.at[state.TRIGGERS]) + most if self.plan.summed else values.LINES + 3 * most
         self._state[row, :, place] = since_us
-        self._state[row, :, sums.HELD] += 1
+        self._state[row, :, state.HELD] += 1
         self._told[row, judged] = self.plan.lines[most].level.rank
 
     # -- keeping

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from services.rules.stations import memory
 from services.rules.stations.compiled import compiled
 from services.rules.stations.memory import Rings
-from services.rules.stations.sums import HELD, HOUR_US, NEWEST, PENDING, TAIL, Batch
+from services.rules.stations.state import HELD, HOUR_US, NEWEST, PENDING, TAIL, Batch
 from services.rules.stations.told import (
     DONE,
     FULL,

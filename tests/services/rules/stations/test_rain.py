@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.rules.stations.judge import StationJudge
-from services.rules.stations.sums import KEPT, NEXT
+from services.rules.stations.state import KEPT, NEXT
 from tests.services.rules.stations.made import H, judged, levels, rainstorm, reading
 from tests.services.rules.stations.reference import rain_course
 from tongluo.finding import Level
